@@ -1,0 +1,1 @@
+"""acpchaos: proves that an ACP installation on Kubernetes survives what breaks it."""

@@ -1,0 +1,1 @@
+"""The record room: what happened, as typed events in one folder per run."""

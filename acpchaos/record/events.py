@@ -1,0 +1,179 @@
+"""Typed events: everything a run saw, one struct per kind, one NDJSON line per event.
+
+Room: record. It must not know who writes or judges. All times are `*_ns`: Unix wall clock in
+nanoseconds, read through `Clock`, which never steps back within one process.
+"""
+
+import time
+from typing import Any
+
+import msgspec
+
+
+class Clock:
+    """Wall time that cannot jump: anchored once, then advanced by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._anchor_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        """Unix time in nanoseconds."""
+        return self._anchor_ns + time.monotonic_ns()
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """Base of all events; `t_ns` is when the writer saw it."""
+
+    t_ns: int
+
+
+class Request(Event, tag="request", frozen=True, kw_only=True):
+    """One request of the load or the prober. `t_ns` is its end.
+
+    `status` 0 means no HTTP answer. `error` is "" when the step did what it should, else one
+    class: timeout, refused, reset, tls, dns, http_<status>, oauth_<code>, bad_body, never_sent.
+    """
+
+    source: str  # "load" or "prober"
+    flow: str  # client_credentials, authorization_code, refresh, introspect, revoke, userinfo, alive...
+    step: str
+    intended_ns: int
+    start_ns: int
+    status: int = 0
+    error: str = ""
+    session: str = ""
+
+
+class Phase(Event, tag="phase", frozen=True, kw_only=True):
+    """A phase of the play begins: gate, steady, fault, recovery, after, end."""
+
+    name: str
+
+
+class Fault(Event, tag="fault", frozen=True, kw_only=True):
+    """A fault's verb was carried out. verb: setup, inject, effective, recover, recovered, cleanup."""
+
+    fault: str
+    verb: str
+    ok: bool
+    targets: tuple[str, ...] = ()
+    detail: dict[str, Any] = {}
+
+
+class Witness(Event, tag="witness", frozen=True, kw_only=True):
+    """An independent look at the effect. outcome: installed, partial, not installed, indeterminate."""
+
+    fault: str
+    outcome: str
+    saw: str
+    detail: dict[str, Any] = {}
+
+
+class Undo(Event, tag="undo", frozen=True, kw_only=True):
+    """Undo of one recorded change. state: recorded, reverted, verified, failed."""
+
+    change: str
+    state: str
+    detail: dict[str, Any] = {}
+
+
+class Health(Event, tag="health", frozen=True, kw_only=True):
+    """One line of the healthy-before or healthy-after gate. when: before, after."""
+
+    when: str
+    what: str
+    ok: bool
+    saw: str
+
+
+class Observation(Event, tag="observation", frozen=True, kw_only=True):
+    """A named fact at a moment, e.g. configuration_sha256, jwks_kids, table fingerprints."""
+
+    when: str  # before, during, after
+    name: str
+    value: Any
+
+
+class TokenProbe(Event, tag="token_probe", frozen=True, kw_only=True):
+    """One look at one token of the ledger.
+
+    item: access_jwt, access_opaque, refresh, code, par, sso_session, revoked_jwt, jwt_offline.
+    when: before, during, after. result: valid, invalid, unavailable (retryable error), error.
+    """
+
+    token: str  # ledger id, never the token itself
+    item: str
+    when: str
+    result: str
+    saw: str = ""
+
+
+class Pod(Event, tag="pod", frozen=True, kw_only=True):
+    """State of a pod after a change. `app` is the workload key: app.kubernetes.io/name or app."""
+
+    name: str
+    uid: str
+    app: str
+    node: str = ""
+    zone: str = ""
+    phase: str = ""
+    ready: bool = False
+    deleting: bool = False
+    gone: bool = False
+    restarts: int = 0
+
+
+class Node(Event, tag="node", frozen=True, kw_only=True):
+    """State of a node after a change."""
+
+    name: str
+    zone: str = ""
+    ready: bool = False
+    unschedulable: bool = False
+    gone: bool = False
+
+
+class Endpoints(Event, tag="endpoints", frozen=True, kw_only=True):
+    """Ready pods behind a Service, by name."""
+
+    service: str
+    ready: tuple[str, ...] = ()
+
+
+class Autoscaler(Event, tag="autoscaler", frozen=True, kw_only=True):
+    """HPA status. `cpu_percent` is None while metrics are unknown."""
+
+    name: str
+    min_replicas: int
+    max_replicas: int
+    current: int
+    desired: int
+    target_cpu_percent: int | None = None
+    cpu_percent: int | None = None
+
+
+class RedisNode(Event, tag="redis_node", frozen=True, kw_only=True):
+    """One Redis Cluster node's own view at a fixed cadence."""
+
+    pod: str
+    reachable: bool
+    run_id: str = ""
+    role: str = ""  # master or slave
+    state: str = ""  # ok or fail
+    slots: int = 0  # slots this node believes are served
+    keys: int = 0
+    link_up: bool = False
+
+
+class Gap(Event, tag="gap", frozen=True, kw_only=True):
+    """A recorder was blind from `from_ns` to `t_ns`."""
+
+    recorder: str
+    from_ns: int
+    why: str
+
+
+AnyEvent = (
+    Request | Phase | Fault | Witness | Undo | Health | Observation | TokenProbe | Pod | Node
+    | Endpoints | Autoscaler | RedisNode | Gap
+)

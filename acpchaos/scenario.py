@@ -1,0 +1,48 @@
+"""A scenario is data: load, fault, phases and the claims judged from its record.
+
+Room: shared words between suites, play, check and report. It must not know any of them.
+"""
+
+import msgspec
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Offered load. `rate_per_s` counts flows (sessions); `surge_per_s` is used by ramps.
+
+    With `surge_per_s` > 0 the load rises to it for the fault phase and falls back after.
+    `mix` weighs flows by name; empty means the target profile's mix.
+    """
+
+    rate_per_s: float
+    surge_per_s: float = 0.0
+    mix: dict[str, int] = {}
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One assertion about a run, judged by the pure check named `check` with `params`.
+
+    `check` is "<module>.<function>" in acpchaos.check; `rows` are check-list ids it proves.
+    A string param that begins with "budget:" is looked up in the target's budgets before the
+    play, so that the run folder holds plain numbers.
+    """
+
+    id: str
+    says: str
+    check: str
+    rows: tuple[str, ...] = ()
+    params: dict[str, float | str | bool] = {}
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """What is played once. Lengths in seconds; the fault phase ends when the experiment ends,
+    at the latest after `fault_s`."""
+
+    name: str
+    load: Load
+    experiment: str
+    configuration: dict[str, str | int | float | bool] = {}
+    steady_s: float
+    fault_s: float
+    recovery_s: float
+    ledger: bool = True
+    claims: tuple[Claim, ...]

@@ -1,0 +1,88 @@
+"""The only place that waits: a probe, a named budget, and a message that tells the last sight.
+
+Room: below every other. Built on tenacity, whose sleep is injectable, so tests take no time.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+
+from acpchaos.errors import DeadlinePassed
+
+T = TypeVar("T")
+Sleep = Callable[[float], None]
+
+
+class Impossible(Exception):
+    """Raised by a probe when the goal cannot be reached any more: waiting ends at once."""
+
+
+def eventually(
+    what: str,
+    probe: Callable[[], T | None],
+    budget_s: float,
+    every_s: float = 0.5,
+    *,
+    transient: tuple[type[Exception], ...] = (),
+    sleep: Sleep = time.sleep,
+) -> T:
+    """Return the first truthy value of `probe` within `budget_s` seconds.
+
+    `transient` errors count as "not yet"; any other error ends the wait. DeadlinePassed names
+    what was awaited, for how long, and the last value and error seen.
+    """
+    last: dict[str, object] = {"value": None, "error": None}
+
+    def attempt() -> T | None:
+        try:
+            last["value"] = value = probe()
+        except transient as error:
+            last["error"] = error
+            return None
+        return value
+
+    retrying: tenacity.Retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_delay(budget_s),
+        wait=tenacity.wait_fixed(every_s),
+        retry=tenacity.retry_if_result(lambda value: not value),
+        sleep=sleep,
+    )
+    try:
+        return retrying(attempt)  # type: ignore[return-value]
+    except tenacity.RetryError:
+        raise DeadlinePassed(
+            f"waited {budget_s:g} s for {what}",
+            f"last value {last['value']!r}, last error {last['error']!r}",
+            "look at the target and the run's events, or raise this budget in the profile",
+        ) from None
+
+
+def consistently(
+    what: str,
+    probe: Callable[[], bool],
+    for_s: float,
+    every_s: float = 0.5,
+    *,
+    sleep: Sleep = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Require `probe` to stay true for `for_s` seconds; DeadlinePassed at the first false."""
+    begin = clock()
+    while (held_s := clock() - begin) < for_s:
+        if not probe():
+            raise DeadlinePassed(
+                f"wanted {what} to hold for {for_s:g} s",
+                f"it stopped holding after {held_s:.1f} s",
+                "look at the target and the run's events around that moment",
+            )
+        sleep(every_s)
+
+
+def pause_until(
+    due_s: float, clock: Callable[[], float] = time.monotonic, sleep: Sleep = time.sleep
+) -> None:
+    """Sleep until the clock reads `due_s`; for cadences and phases, never for readiness."""
+    if (left_s := due_s - clock()) > 0:
+        sleep(left_s)
