@@ -1,0 +1,184 @@
+"""The pytest door: options, one play per scenario, one test per claim, exit codes.
+
+Room: door. It must not judge or wait; it calls the same functions as the command line.
+A failed claim is a failure; an inconclusive one is an error (letter I), raised before the test
+body, so that every dashboard already tells the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from acpchaos.check.verdict import JudgedClaim, Outcome, exit_code, merge
+from acpchaos.errors import AcpchaosError, TargetLeftDirty, UsageError
+from acpchaos.scenario import Claim, Scenario
+
+if TYPE_CHECKING:
+    from acpchaos.play import Played
+
+
+class Inconclusive(Exception):
+    """The run could not decide this claim."""
+
+
+@dataclass
+class Ledger:
+    """What the session has played and concluded."""
+
+    plays: dict[str, Played | AcpchaosError] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    judged: list[JudgedClaim] = field(default_factory=list)
+    page: Path | None = None
+
+
+LEDGER = pytest.StashKey[Ledger]()
+
+
+def plays(scenario: Scenario) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a test that takes `verdict`: it runs once per claim of the scenario."""
+    cases = [
+        pytest.param((scenario, claim), id=claim.id, marks=pytest.mark.disruptive)
+        for claim in scenario.claims
+    ]
+    return pytest.mark.parametrize("verdict", cases, indirect=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """All options begin with --chaos, since locust's plugin already owns --host."""
+    group = parser.getgroup("acpchaos", "proof that an ACP installation survives what breaks it")
+    group.addoption("--chaos-target", metavar="NAME", help="profile in targets/, or a TOML path")
+    group.addoption("--chaos-allow-disruption", action="store_true", help="really inject faults")
+    group.addoption("--chaos-seed", type=int, default=None, help="seed of all random choices")
+    group.addoption("--chaos-reports", metavar="DIR", default="reports", help="run folders' home")
+    group.addoption(
+        "--chaos-inconclusive", choices=("fail", "warn"), default="fail",
+        help="whether an inconclusive claim changes the exit code (nightly: fail)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare the session's ledger; refuse what would make a chaos result meaningless."""
+    config.stash[LEDGER] = Ledger()
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("chaos suites are serial by design: drop -n / --numprocesses")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A suite needs a target and consent; without them nothing is touched and the exit is 4."""
+    if not any(item.get_closest_marker("disruptive") for item in items):
+        return
+    if config.getoption("collectonly"):
+        return
+    missing = [o for o in ("--chaos-target", "--chaos-allow-disruption") if not _given(config, o)]
+    if missing:
+        raise pytest.UsageError(
+            f"suites inject faults into a cluster and need {' and '.join(missing)}; type\n"
+            "  pytest suites --chaos-target kind --chaos-allow-disruption"
+        )
+
+
+def _given(config: pytest.Config, option: str) -> bool:
+    return bool(config.getoption(option.removeprefix("--").replace("-", "_")))
+
+
+@pytest.fixture
+def verdict(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Any:
+    """The judged claim, playing its scenario first when this session has not yet."""
+    scenario, claim = request.param
+    judged = _judged(request.config, scenario, claim)
+    ledger = request.config.stash[LEDGER]
+    ledger.outcomes.append(judged.verdict.outcome)
+    ledger.judged.append(judged)
+    from acpchaos.report.junit import properties
+
+    for name, value in properties(judged):
+        record_property(name, value)
+    if judged.verdict.outcome in (Outcome.PASSED, Outcome.FAILED):
+        return judged
+    if judged.verdict.outcome is Outcome.NOT_APPLICABLE:
+        pytest.skip(judged.verdict.why)
+    raise Inconclusive(f"{judged.verdict.outcome}: {judged.verdict.why}")
+
+
+def _judged(config: pytest.Config, scenario: Scenario, claim: Claim) -> JudgedClaim:
+    """Play once per scenario; an expected error is remembered and told for each claim."""
+    ledger = config.stash[LEDGER]
+    if scenario.name not in ledger.plays:
+        ledger.plays[scenario.name] = _play(config, scenario)
+    played = ledger.plays[scenario.name]
+    if isinstance(played, UsageError):
+        pytest.exit(str(played), returncode=played.exit_code)
+    if isinstance(played, AcpchaosError):
+        outcome = Outcome.DIRTY if isinstance(played, TargetLeftDirty) else Outcome.INCONCLUSIVE
+        ledger.outcomes.append(outcome)
+        raise Inconclusive(str(played))
+    return next(judged for judged in played.judged if judged.id == claim.id)
+
+
+def _play(config: pytest.Config, scenario: Scenario) -> Played | AcpchaosError:
+    from acpchaos.play import play
+    from acpchaos.report.progress import Progress
+    from acpchaos.target.profile import load_profile
+
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        try:
+            return play(
+                scenario,
+                load_profile(config.getoption("chaos_target")),
+                reports=Path(config.getoption("chaos_reports")),
+                seed=config.getoption("chaos_seed"),
+                progress=Progress(),
+            )
+        except AcpchaosError as error:
+            return error
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Letter I for inconclusive."""
+    if report.when == "setup" and report.failed and "Inconclusive" in str(report.longrepr):
+        return "inconclusive", "I", "INCONCLUSIVE"
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the session's evidence and turn pytest's exit code into ours (design, section 4)."""
+    ledger = session.config.stash[LEDGER]
+    if not ledger.plays:
+        return
+    from acpchaos.play import Played
+    from acpchaos.report.session import write_session
+
+    runs = [p.folder for p in ledger.plays.values() if isinstance(p, Played)]
+    if runs:
+        ledger.page = write_session(runs, Path(session.config.getoption("chaos_reports")))
+    merged = merge(ledger.outcomes) if ledger.outcomes else Outcome.INCONCLUSIVE
+    if merged is Outcome.INCONCLUSIVE and session.config.getoption("chaos_inconclusive") == "warn":
+        return
+    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        session.exitstatus = exit_code(merged)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """One line per claim, and where the evidence lies."""
+    ledger = config.stash[LEDGER]
+    if not ledger.plays:
+        return
+    from acpchaos.report.terminal import claim_lines
+
+    terminalreporter.section("claims")
+    for line in claim_lines(ledger.judged):
+        terminalreporter.write_line(line)
+    for name, played in ledger.plays.items():
+        if isinstance(played, AcpchaosError):
+            terminalreporter.write_line(f"{name}: not judged. {played}")
+    if ledger.page:
+        terminalreporter.write_line(f"evidence: {ledger.page}")
