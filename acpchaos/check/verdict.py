@@ -41,6 +41,16 @@ class JudgedClaim(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[str, ...]
     verdict: Verdict
 
+    @property
+    def held(self) -> bool:
+        """Whether the claim was tested and held."""
+        return self.verdict.outcome is Outcome.PASSED
+
+    def __repr__(self) -> str:
+        v = self.verdict
+        numbers = "" if v.measured is None else f" (measured {v.measured} {v.unit}, budget {v.budget})"
+        return f"{v.outcome}: {self.says}{numbers}. {v.why}"
+
 
 _ORDER = (Outcome.DIRTY, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.PASSED)
 

@@ -1,0 +1,57 @@
+"""Autoscaling. Claim: the HPA follows demand out and in, and users do not pay for either.
+
+Method: token load surges until the autoscaler reads CPU above its target, then falls back.
+Proof that it bit: the HPA object itself reported CPU above target.
+"""
+
+import pytest
+
+from acpchaos.plugin import plays
+from acpchaos.scenario import Claim, Load, Scenario
+
+pytestmark = [pytest.mark.owner("identity-sre"), pytest.mark.needs(hpa=True)]
+
+AUTOSCALING = Scenario(
+    name="autoscaling",
+    load=Load(rate_per_s=10, surge_per_s=80, mix={"client_credentials": 1}),
+    experiment="autoscaling.yaml",
+    steady_s=20,
+    fault_s=180,
+    recovery_s=210,
+    ledger=False,
+    claims=(
+        Claim(
+            id="autoscaling-out",
+            says="the HPA scales out within its own limits",
+            check="scaling.scales_out",
+            rows=("HA1-02", "HA2-01", "HA2-02", "HA2-03", "HA2-05"),
+            params={"name": "acp", "within_s": "budget:scale_out_s"},
+        ),
+        Claim(
+            id="autoscaling-limits",
+            says="replicas stay inside the HPA's own minimum and maximum",
+            check="scaling.within_limits",
+            rows=("HA1-02",),
+            params={"name": "acp"},
+        ),
+        Claim(
+            id="autoscaling-latency",
+            says="p95 is back in budget while the surge still runs",
+            check="scaling.latency_recovers",
+            rows=("HA2-05",),
+            params={"p95_ms": "budget:surge_p95_ms"},
+        ),
+        Claim(
+            id="autoscaling-in",
+            says="the HPA scales in again without errors",
+            check="scaling.scales_in",
+            rows=("HA2-05",),
+            params={"name": "acp", "max_error_ratio": "budget:scale_in_error_ratio"},
+        ),
+    ),
+)
+
+
+@plays(AUTOSCALING)
+def test_load_surge(verdict):
+    assert verdict.held, verdict
