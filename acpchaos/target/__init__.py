@@ -1,0 +1,1 @@
+"""Room: where the product meets one cluster. It must not know faults, load, checks or reports."""

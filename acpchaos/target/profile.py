@@ -1,0 +1,284 @@
+"""The target profile: which cluster and which ACP is under test, what is allowed, which numbers hold.
+
+Room: target. Read by every room, so it imports no Kubernetes client. It never holds a secret, only
+references to secrets. A profile NAME.toml is merged with NAME.local.toml beside it, which carries
+what differs per machine: paths, ports, identity pins.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from acpchaos.errors import UsageError
+from acpchaos.target.budgets import Budgets
+
+PROJECT = Path(__file__).parents[2]
+
+
+def _reference(text: str) -> str:
+    if not re.fullmatch(r"env:\w+|file:.+|secret:[\w.-]+/[\w.-]+/[\w.-]+", text):
+        raise ValueError("a secret is given by reference: env:NAME, file:PATH or secret:NS/NAME/KEY")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_reference)]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, and an unknown key is an error, since it is often a typo."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClusterSection(Section):
+    """How to reach the cluster, and the two pins that prove it is the right one."""
+
+    kubeconfig: Path | None = None
+    context: str
+    kube_system_uid: str = ""
+    api_host: str = ""
+    lab: str = ""  # name of the kind cluster where the lab made the target, else empty
+
+    @field_validator("kubeconfig")
+    @classmethod
+    def _from_profile_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return _resolved(path, info)
+
+
+class Namespaces(Section):
+    """Where things are; `deny` are patterns that no name of the target may match."""
+
+    acp: str = "acp-system"
+    ingress: str = "ingress"
+    object_stores: str = "object-stores"
+    deny: tuple[str, ...] = (r"(^|[^a-z])(prod|production|live)([^a-z]|$)",)
+
+
+class Service(Section):
+    """The outside of ACP. `issuers` are paths below `base_url` by access token format."""
+
+    base_url: str
+    ca_file: Path | None = None
+    issuers: dict[Literal["jwt", "opaque"], str] = {"jwt": "/acme/main", "opaque": "/acme/opaque"}
+
+    @field_validator("ca_file")
+    @classmethod
+    def _from_profile_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return _resolved(path, info)
+
+    @field_validator("base_url")
+    @classmethod
+    def _https(cls, url: str) -> str:
+        if not re.match(r"https?://[^/]+", url):
+            raise ValueError("an absolute URL such as https://acp.example.test is needed")
+        return url.rstrip("/")
+
+    def issuer(self, name: Literal["jwt", "opaque"]) -> str:
+        """Full issuer URL of the workspace with this access token format."""
+        return self.base_url + self.issuers[name]
+
+
+class Client(Section):
+    """An OAuth client. `id` is plain, since it is public; `secret` is a reference."""
+
+    id: str
+    secret: Reference
+    redirect_uri: str = ""
+
+
+class Users(Section):
+    """Test users named PREFIX-000, PREFIX-001, ..., all with the same password."""
+
+    prefix: str
+    count: int = Field(gt=0)
+    password: Reference
+
+
+class Credentials(Section):
+    """Who the load and the probes act as; absent ones make the flows that need them unavailable."""
+
+    m2m: Client | None = None
+    web: Client | None = None
+    introspect: Client | None = None
+    system: Client | None = None
+    users: Users | None = None
+
+
+class Workload(Section):
+    """One Kubernetes workload: what it is called and how its pods are found."""
+
+    kind: Literal["Deployment", "StatefulSet"]
+    name: str
+    selector: str = Field(min_length=3)
+    container: str
+
+
+class Workloads(Section):
+    """Names of the vendor's chart by default."""
+
+    acp: Workload = Workload(
+        kind="Deployment",
+        name="acp",
+        selector="app.kubernetes.io/name=acp,app.kubernetes.io/instance=acp",
+        container="acp",
+    )
+    workers: Workload = Workload(
+        kind="Deployment",
+        name="acp-workers",
+        selector="app.kubernetes.io/name=acp-workers",
+        container="acp",
+    )
+    redis: Workload = Workload(
+        kind="StatefulSet",
+        name="redis-cluster",
+        selector="app.kubernetes.io/name=redis-cluster,app.kubernetes.io/instance=acp",
+        container="redis-cluster",
+    )
+    sql: Workload = Workload(
+        kind="StatefulSet",
+        name="postgresql",
+        selector="app.kubernetes.io/name=postgresql",
+        container="postgresql",
+    )
+    analytics: Workload = Workload(
+        kind="StatefulSet",
+        name="timescaledb",
+        selector="app=timescaledb,cluster-name=timescaledb",
+        container="timescaledb",
+    )
+
+
+class LoadSection(Section):
+    """Offered load: relative weights of the flows, and flows per second."""
+
+    mix: dict[str, int] = {"client_credentials": 6, "authorization_code": 2, "refresh": 3}
+    rate_per_s: float = Field(default=10.0, gt=0)
+    surge_per_s: float = Field(default=60.0, ge=0)
+
+
+class Experiments(Section):
+    """What the target can do, and what may be disrupted on it at all."""
+
+    zones: bool = False
+    zone_key: str = "topology.kubernetes.io/zone"
+    hpa: bool = False
+    redis_cluster: bool = False
+    backup: bool = False
+    may_disrupt: tuple[Literal["acp", "nodes", "redis", "sql", "analytics"], ...] = ()
+
+
+class Profile(Section):
+    """A whole target profile."""
+
+    name: str
+    cluster: ClusterSection
+    namespaces: Namespaces = Namespaces()
+    service: Service
+    credentials: Credentials = Credentials()
+    workloads: Workloads = Workloads()
+    load: LoadSection = LoadSection()
+    budgets: Budgets = Budgets()
+    experiments: Experiments = Experiments()
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """Read `targets/<name>.toml` or the file at a path, with its `.local.toml` laid over it."""
+    path = _find(name_or_path)
+    local = path.with_suffix(".local.toml")
+    content = _read(path)
+    if local.exists():
+        content = _merged(content, _read(local))
+    content.setdefault("name", path.stem)
+    try:
+        return Profile.model_validate(content, context={"folder": path.parent})
+    except ValidationError as error:
+        raise UsageError(f"read target profile {path}", *_explain(error, path, local)) from None
+
+
+def resolve(reference: str, read_secret: Callable[[str, str, str], str] | None = None) -> str:
+    """The value behind env:, file: or secret:NS/NAME/KEY. The value is never logged or stored.
+
+    `read_secret(ns, name, key)` comes from the cluster; without it secret: cannot be read.
+    """
+    scheme, _, rest = reference.partition(":")
+    attempted = f"read the secret behind {reference}"
+    if scheme == "env":
+        if rest not in os.environ:
+            raise UsageError(attempted, "the variable is not set", f"export {rest}=...")
+        return os.environ[rest]
+    if scheme == "file":
+        try:
+            return Path(rest).expanduser().read_text(encoding="utf-8").rstrip("\n")
+        except OSError as error:
+            raise UsageError(
+                attempted, str(error), "create the file, or correct the profile; see acpchaos doctor"
+            ) from None
+    if read_secret is None:
+        raise UsageError(attempted, "no cluster access here", "use env: or file: for this value")
+    namespace, name, key = rest.split("/")
+    return read_secret(namespace, name, key)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    given = Path(name_or_path).expanduser()
+    tried = [given] if given.suffix == ".toml" else []
+    tried += [Path("targets") / f"{given}.toml", PROJECT / "targets" / f"{given}.toml"]
+    for path in tried:
+        if path.is_file():
+            return path.absolute()
+    known = sorted(
+        path.stem for path in (PROJECT / "targets").glob("*.toml") if ".local" not in path.name
+    )
+    raise UsageError(
+        f"find target profile {str(name_or_path)!r}",
+        "no file at " + ", ".join(str(path) for path in tried),
+        f"name one of {', '.join(known) or 'your profiles'} or give the path of a .toml file",
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"read target profile {path}", str(error), "correct the file") from None
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _resolved(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is None:
+        return None
+    folder: Path = (info.context or {}).get("folder", Path.cwd())
+    return folder / path.expanduser()
+
+
+def _explain(error: ValidationError, path: Path, local: Path) -> tuple[str, str]:
+    """What was seen and what to do, naming each key; a rejected secret is not repeated."""
+    seen = []
+    for fault in error.errors(include_url=False, include_context=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        secret = key.startswith("credentials")
+        value = "" if secret or fault["type"] == "missing" else f" (found {fault['input']!r})"
+        seen.append(f"{key}: {fault['msg']}{value}")
+    overlay = f" or {local}" if local.exists() else f" (or add {local.name} beside it)"
+    return "; ".join(seen), f"correct these keys in {path}{overlay}"
