@@ -14,50 +14,55 @@ def _number(default: float, reason: str) -> float:
 
 
 class Budgets(BaseModel):
-    """Budgets of one target. Names end with the unit; `_ratio` is a part of 1."""
+    """Budgets of one target. Names end with the unit; a ratio is a part of 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rto_s: float = _number(
-        60.0, "pods back to the wanted count: image on the node, start, three readiness periods"
+    steady_error_ratio: float = _number(
+        0.001, "failed of all requests while nothing is broken: above it there is no baseline"
     )
-    outage_s: float = _number(
-        2.0, "longest time with no good answer at all while replicas remain elsewhere"
+    pod_loss_gap_s: float = _number(
+        2.0, "longest time without one good answer while other replicas stay: endpoint removal"
     )
-    error_ratio: float = _number(
-        0.01, "failed requests of all requests during a fault that leaves replicas serving"
+    pod_loss_error_ratio: float = _number(
+        0.01, "failed of all requests of the fault phase: connections of the killed pods only"
     )
-    steady_error_ratio: float = _number(0.001, "failed requests of all while nothing is broken")
-    p95_ms: float = _number(
-        1000.0, "95 % of requests once a surge has been scaled for; a login step is felt beyond it"
+    pod_loss_rto_s: float = _number(
+        60.0, "as many pods ready again: image is on the node, start, three readiness periods"
+    )
+    zone_drain_gap_s: float = _number(
+        2.0, "longest time without one good answer: evicted pods end gracefully, one by one"
+    )
+    zone_drain_error_ratio: float = _number(
+        0.02, "failed of all requests while a zone empties: some Redis and SQL primaries move too"
+    )
+    zone_drain_rto_s: float = _number(
+        120.0, "service whole again after the zone is back: node-bound pods start and rejoin"
+    )
+    redis_wipe_rto_s: float = _number(
+        180.0, "from removal of the whole Redis Cluster until new flows work: volumes, start, slots"
     )
     scale_out_s: float = _number(
         90.0, "first new replica ready after the surge: metrics 15 s, autoscaler 15 s, pod start"
     )
-    scale_in_s: float = _number(
-        240.0, "back to the least replicas: the autoscaler's own scale-down window and two steps"
+    surge_p95_ms: float = _number(
+        1000.0, "95 % of requests once the surge has been scaled for: a login step is felt beyond"
     )
-    drain_s: float = _number(
-        240.0, "one zone emptied through the eviction API, waiting on disruption budgets"
-    )
-    respread_s: float = _number(
-        180.0, "pods in every zone again after a zone came back, re-balanced by restarts or surges"
-    )
-    redis_rto_s: float = _number(
-        180.0, "from removal of the whole Redis Cluster until its 16384 slots are served again"
-    )
-    session_rto_s: float = _number(
-        30.0, "new flows work again after the new Redis Cluster is healthy: client reconnect"
+    scale_in_error_ratio: float = _number(
+        0.001, "failed of all requests while pods are taken away: a graceful end loses nothing"
     )
     restore_rto_s: float = _number(
-        600.0, "restore of the SQL store into a fresh instance until ACP serves from it"
+        600.0, "restore of the SQL store into a fresh instance until its content is readable"
     )
-    rpo_s: float = _number(60.0, "newest change that may be missing after a restore to latest")
+    drain_deadline_s: float = _number(
+        180.0, "evictions of one zone, refused ones tried again; then what blocks is reported"
+    )
 
     def lookup(self, name: str) -> float:
         """The budget with this name; UsageError lists the known ones."""
-        value = getattr(self, name, None) if name in type(self).model_fields else None
-        if value is None:
-            known = ", ".join(sorted(type(self).model_fields))
-            raise UsageError(f"look up budget {name!r}", "no such budget", f"use one of {known}")
-        return float(value)
+        known = type(self).model_fields
+        if name not in known:
+            raise UsageError(
+                f"look up budget {name!r}", "no such budget", f"use one of {', '.join(known)}"
+            )
+        return float(getattr(self, name))

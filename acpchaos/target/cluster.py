@@ -1,7 +1,7 @@
 """One cluster, as plain JSON: read, change, evict, delete exactly this object, watch, run inside.
 
-Room: target. Every call has a timeout; every change can name the UID it means. Built on the official
-client's connection (credentials, TLS, proxies), not on its models. It must not know faults.
+Room: target. Every call has a timeout; every change can name the UID it means. Built on the
+official client's connection (credentials, TLS, proxies), not its models. It must not know faults.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """Commands inside a container, over the exec WebSocket: one answer, or lines as they come.
 
-Room: target. The client's own `stream` helper swaps a method of a shared object while it runs, which
-breaks other threads; so the socket is opened here. Commands and their input are never logged.
+Room: target. The client's own `stream` helper swaps a method of a shared object while it runs,
+which breaks other threads; so the socket is opened here. Commands and their input are not logged.
 """
 
 import threading

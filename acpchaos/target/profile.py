@@ -1,4 +1,4 @@
-"""The target profile: which cluster and which ACP is under test, what is allowed, which numbers hold.
+"""The target profile: which cluster and which ACP is under test, what is allowed, which numbers.
 
 Room: target. Read by every room, so it imports no Kubernetes client. It never holds a secret, only
 references to secrets. A profile NAME.toml is merged with NAME.local.toml beside it, which carries
@@ -30,7 +30,7 @@ PROJECT = Path(__file__).parents[2]
 
 def _reference(text: str) -> str:
     if not re.fullmatch(r"env:\w+|file:.+|secret:[\w.-]+/[\w.-]+/[\w.-]+", text):
-        raise ValueError("a secret is given by reference: env:NAME, file:PATH or secret:NS/NAME/KEY")
+        raise ValueError("give a secret by reference: env:NAME, file:PATH or secret:NS/NAME/KEY")
     return text
 
 
@@ -224,7 +224,7 @@ def resolve(reference: str, read_secret: Callable[[str, str, str], str] | None =
             return Path(rest).expanduser().read_text(encoding="utf-8").rstrip("\n")
         except OSError as error:
             raise UsageError(
-                attempted, str(error), "create the file, or correct the profile; see acpchaos doctor"
+                attempted, str(error), "create the file or correct the profile; see acpchaos doctor"
             ) from None
     if read_secret is None:
         raise UsageError(attempted, "no cluster access here", "use env: or file: for this value")

@@ -1,0 +1,117 @@
+"""The kinds of change a fault may make to the cluster, each with its way back and a look after.
+
+Room: faults. A change is plain data that lies in the cluster before the change is made, so that any
+later process can undo it. Reverting is idempotent, touches only what the run itself changed, and
+leads to the prior state, not to a default.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from acpchaos.target.cluster import ApiRefused, Cluster, Object
+
+CORDONED_BY = "acpchaos.io/cordoned-by"
+RUN_LABEL = "acpchaos.io/run"
+
+Change = dict[str, Any]
+
+
+class Reverter(NamedTuple):
+    """`revert` starts the way back; `settled` looks whether the prior state is there again."""
+
+    revert: Callable[[Cluster, str, Change], None]
+    settled: Callable[[Cluster, str, Change], bool]
+
+
+def cordon(node: Object) -> Change:
+    """The node was schedulable and will be cordoned by the run."""
+    return {"kind": "cordon", "name": node["metadata"]["name"], "uid": node["metadata"]["uid"]}
+
+
+def remove_stateful_set(manifest: Object) -> Change:
+    """The StatefulSet will be deleted with its volumes, and is to be created again as it was."""
+    meta = manifest["metadata"]
+    kept = {key: meta[key] for key in ("name", "namespace", "labels", "annotations") if key in meta}
+    body = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": kept,
+        "spec": manifest["spec"],
+    }
+    return {"kind": "stateful-set", "name": meta["name"], "uid": meta["uid"], "manifest": body}
+
+
+def create_object(kind: str, namespace: str, name: str) -> Change:
+    """An object labelled acpchaos.io/run will be created, and is to be deleted."""
+    return {"kind": "created", "object": kind, "namespace": namespace, "name": name}
+
+
+def describe(change: Change) -> str:
+    """Short name of a change for people, e.g. `cordon worker-2`."""
+    return f"{change['kind']} {change['name']}"
+
+
+def _uncordon(cluster: Cluster, run_id: str, change: Change) -> None:
+    if _cordoned_by(cluster, run_id, change):
+        body = {
+            "metadata": {"uid": change["uid"], "annotations": {CORDONED_BY: None}},
+            "spec": {"unschedulable": None},
+        }
+        cluster.patch("Node", change["name"], body)
+
+
+def _uncordoned(cluster: Cluster, run_id: str, change: Change) -> bool:
+    return not _cordoned_by(cluster, run_id, change)
+
+
+def _cordoned_by(cluster: Cluster, run_id: str, change: Change) -> bool:
+    node = cluster.find("Node", change["name"])
+    if node is None or node["metadata"]["uid"] != change["uid"]:
+        return False
+    return (node["metadata"].get("annotations") or {}).get(CORDONED_BY) == run_id
+
+
+def _redeploy(cluster: Cluster, run_id: str, change: Change) -> None:
+    manifest = change["manifest"]
+    namespace = manifest["metadata"]["namespace"]
+    found = cluster.find("StatefulSet", change["name"], namespace)
+    if found is None:
+        try:
+            cluster.create("StatefulSet", manifest, namespace)
+        except ApiRefused as error:
+            if error.status != 409:  # someone redeployed it meanwhile, which is the goal
+                raise
+
+
+def _redeployed(cluster: Cluster, run_id: str, change: Change) -> bool:
+    namespace = change["manifest"]["metadata"]["namespace"]
+    found = cluster.find("StatefulSet", change["name"], namespace)
+    if found is None or "deletionTimestamp" in found["metadata"]:
+        return False
+    wanted = change["manifest"]["spec"].get("replicas", 1)
+    return bool(found["spec"].get("replicas", 1) == wanted)
+
+
+def _remove(cluster: Cluster, run_id: str, change: Change) -> None:
+    found = _created(cluster, run_id, change)
+    if found is not None:
+        cluster.delete(
+            change["object"], change["name"], change["namespace"], uid=found["metadata"]["uid"]
+        )
+
+
+def _created(cluster: Cluster, run_id: str, change: Change) -> Object | None:
+    found = cluster.find(change["object"], change["name"], change["namespace"])
+    ours = found is not None and (found["metadata"].get("labels") or {}).get(RUN_LABEL) == run_id
+    return found if ours else None
+
+
+def _removed(cluster: Cluster, run_id: str, change: Change) -> bool:
+    return _created(cluster, run_id, change) is None
+
+
+REVERTERS = {
+    "cordon": Reverter(_uncordon, _uncordoned),
+    "stateful-set": Reverter(_redeploy, _redeployed),
+    "created": Reverter(_remove, _removed),
+}

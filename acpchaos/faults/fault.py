@@ -1,0 +1,174 @@
+"""Six verbs for every fault, in one legal order, with an independent witness and a sure way back.
+
+Room: faults.
+
+    new -- setup --> ready -- inject --> injected -- effective --> struck
+                                                                     |
+               clean <-- cleanup -- healed <-- recovered -- recover --
+
+Whatever goes wrong between inject and healed, the witness still looks and the recorded changes are
+reverted before the error is passed on. Verbs only act or observe; they never judge.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from acpchaos.errors import AcpchaosError, PreconditionUnmet
+from acpchaos.faults.session import Session
+from acpchaos.record.events import Fault as FaultEvent
+from acpchaos.record.events import Witness as WitnessEvent
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a witness saw: installed, partial, not installed or indeterminate."""
+
+    outcome: str
+    saw: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+class Fault(ABC):
+    """One fault on frozen targets."""
+
+    name: ClassVar[str]
+    disrupts: ClassVar[str]  # what the profile's experiments.may_disrupt must list
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.cluster = session, session.cluster
+
+    def available(self) -> str:
+        """Why this fault cannot run on this target; empty when it can. Reads only."""
+        allowed = self.session.profile.experiments.may_disrupt
+        if self.disrupts in allowed:
+            return ""
+        return f"the profile's experiments.may_disrupt has no {self.disrupts!r}"
+
+    @abstractmethod
+    def setup(self) -> tuple[str, ...]:
+        """Choose and freeze the targets by UID; return their names, never none."""
+
+    @abstractmethod
+    def inject(self) -> None:
+        """Make the change, each one recorded for undo before."""
+
+    @abstractmethod
+    def effective(self) -> dict[str, Any]:
+        """Wait until the change is in force; return what was observed."""
+
+    @abstractmethod
+    def witness(self) -> Sight:
+        """Look independently of `inject`; must not raise for an absent effect."""
+
+    def recover(self) -> None:
+        """Take the change back."""
+
+    def recovered(self) -> dict[str, Any]:
+        """Wait until the target is whole again."""
+        return {}
+
+    def cleanup(self) -> None:
+        """Remove what is left of the fault itself."""
+
+
+class Act:
+    """A fault being carried out; enforces the order of the verbs and records each."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault, self.session = fault, fault.session
+        self.state = "new"
+        self.targets: tuple[str, ...] = ()
+
+    def strike(self) -> dict[str, Any]:
+        """setup, inject, effective, witness. On any failure the changes are reverted first."""
+        self._expect("new")
+        if reason := self.fault.available():
+            raise PreconditionUnmet(
+                f"plan {self.fault.name}", reason, "choose another target or change its profile"
+            )
+        self._verb("setup", self._setup)
+        try:
+            self._verb("inject", self.fault.inject)
+            seen = self._verb("effective", self.fault.effective)
+        except AcpchaosError:
+            self._look()
+            self._abandon()
+            raise
+        except BaseException:
+            self._abandon()  # a signal: no time for looking
+            raise
+        sight = self._look()
+        self.state = "struck"
+        return {"targets": list(self.targets), "witness": sight.outcome, "saw": sight.saw} | seen
+
+    def heal(self) -> dict[str, Any]:
+        """recover, recovered, cleanup."""
+        self._expect("struck")
+        try:
+            self._verb("recover", self.fault.recover)
+            seen = self._verb("recovered", self.fault.recovered)
+            self._verb("cleanup", self.fault.cleanup)
+        except BaseException:
+            self._abandon()
+            raise
+        self.state = "clean"
+        return seen
+
+    def _expect(self, state: str) -> None:
+        if self.state != state:
+            raise PreconditionUnmet(
+                f"go on with {self.fault.name}",
+                f"it is {self.state}, not {state}",
+                "see why the step before it did not succeed",
+            )
+
+    def _setup(self) -> dict[str, Any]:
+        self.targets = self.fault.setup()
+        if not self.targets:
+            raise PreconditionUnmet(
+                f"choose targets of {self.fault.name}", "there is none", "check the selector"
+            )
+        return {}
+
+    def _verb(self, verb: str, act: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
+        try:
+            detail = act() or {}
+        except BaseException as error:
+            self._tell(verb, False, {"error": str(error)})
+            if self.state == "new" and verb == "setup":
+                self.state = "invalid"
+            raise
+        self._tell(verb, True, detail)
+        return detail
+
+    def _look(self) -> Sight:
+        try:
+            sight = self.fault.witness()
+        except AcpchaosError as error:
+            sight = Sight("indeterminate", f"the witness could not look: {error.seen}")
+        event = WitnessEvent(
+            t_ns=self.session.clock.now_ns(),
+            fault=self.fault.name,
+            outcome=sight.outcome,
+            saw=sight.saw,
+            detail=sight.detail,
+        )
+        self.session.journal.write(event)
+        return sight
+
+    def _abandon(self) -> None:
+        self.state = "invalid"
+        self.session.undo.revert_all()
+
+    def _tell(self, verb: str, ok: bool, detail: dict[str, Any]) -> None:
+        event = FaultEvent(
+            t_ns=self.session.clock.now_ns(),
+            fault=self.fault.name,
+            verb=verb,
+            ok=ok,
+            targets=self.targets,
+            detail=detail,
+        )
+        self.session.journal.write(event)

@@ -1,0 +1,80 @@
+"""What every fault of one chaos process shares: target, guard, lock, journal and undo log.
+
+Room: faults. Opened by the first provider function that is called, once per process; a process
+plays one experiment. The guard is asked and the target locked before anything else can happen.
+"""
+
+import atexit
+import datetime as dt
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from acpchaos.faults.undo import UndoLog
+from acpchaos.record.events import Clock
+from acpchaos.record.journal import Journal
+from acpchaos.target import guard
+from acpchaos.target.cluster import Cluster
+from acpchaos.target.lock import Lock, holder_of
+from acpchaos.target.profile import PROJECT, Profile, load_profile
+
+
+@dataclass(frozen=True)
+class Session:
+    """Shared by all faults of a process."""
+
+    profile: Profile
+    cluster: Cluster
+    run_id: str
+    journal: Journal
+    clock: Clock
+    undo: UndoLog
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of ACP and its stores."""
+        return self.profile.namespaces.acp
+
+
+@lru_cache(maxsize=1)
+def current() -> Session:
+    """The session of this process, from ACPCHAOS_TARGET and ACPCHAOS_RUN_DIR."""
+    folder = run_folder()
+    profile = load_profile(os.environ.get("ACPCHAOS_TARGET", "kind"))
+    cluster = Cluster.from_profile(profile)
+    guard.require(cluster, profile)
+    run_id, namespace = folder.name, profile.namespaces.acp
+    lock = _locked(cluster, namespace, run_id)
+    clock, journal = Clock(), Journal(folder / "events" / "chaos.ndjson")
+    undo = UndoLog(cluster, namespace, run_id, journal, clock)
+    atexit.register(_leave, undo, lock)
+    return Session(profile, cluster, run_id, journal, clock, undo)
+
+
+@lru_cache(maxsize=1)
+def run_folder() -> Path:
+    """The run folder of the play, or a new reports/<id>-alone when run without one."""
+    if given := os.environ.get("ACPCHAOS_RUN_DIR"):
+        return Path(given)
+    moment = dt.datetime.now(dt.UTC).strftime("%Y%m%dt%H%M%S")
+    folder = PROJECT / "reports" / f"{moment}-alone"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _locked(cluster: Cluster, namespace: str, run_id: str) -> Lock | None:
+    """Take the Lease, unless the play that started this process holds it for this run."""
+    if re.match(rf"{re.escape(run_id)} ", holder_of(cluster, namespace)):
+        return None
+    return Lock(cluster, namespace, run_id).acquire()
+
+
+def _leave(undo: UndoLog, lock: Lock | None) -> None:
+    """The net below the rollbacks: whatever ended this process, nothing recorded stays changed."""
+    try:
+        undo.revert_all()
+    finally:
+        if lock is not None:
+            lock.release()
