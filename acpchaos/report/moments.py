@@ -5,6 +5,7 @@ Room: report. Shared by the chart and the tables, so that both speak of the same
 
 from dataclasses import dataclass
 
+from acpchaos.check.window import struck_ns
 from acpchaos.record.events import Fault, Phase
 from acpchaos.record.run import Run
 from acpchaos.report.svg import NS_PER_S
@@ -49,17 +50,16 @@ def fault_windows(run: Run) -> list[FaultWindow]:
             later.setdefault(event.verb, event.t_ns)
         end_ns = later.get("recovered", later.get("recover", max(last_ns, injected.t_ns)))
         recover_ns = min(later.get("recover", end_ns), end_ns)
-        windows.append(
-            FaultWindow(injected.fault, injected.t_ns, recover_ns, end_ns, injected.targets)
-        )
+        begin_ns = int(injected.detail.get("began_ns", injected.t_ns))
+        windows.append(FaultWindow(injected.fault, begin_ns, recover_ns, end_ns, injected.targets))
     return windows
 
 
 def origin_ns(run: Run) -> int:
-    """The zero of all relative times: first injection, else the fault phase, else the start."""
-    windows = fault_windows(run)
-    if windows:
-        return windows[0].begin_ns
+    """The zero of all relative times: first injection (as the checks have it), else the fault phase, else the start."""
+    struck = struck_ns(run)
+    if struck is not None:
+        return struck
     phase = run.phase("fault")
     return phase[0] if phase else bounds_ns(run)[0]
 
