@@ -1,0 +1,111 @@
+"""Was the service there while the fault lasted: failed share, and longest time with no answer.
+
+Room: check. Requests count when they were due, so what an outage kept from being sent still counts.
+"""
+
+import math
+from collections import defaultdict
+
+from acpchaos.check.answer import answer, unproven
+from acpchaos.check.outage import Outage, longest_outage
+from acpchaos.check.verdict import Verdict
+from acpchaos.check.window import Window, disturbed, due_in, moment
+from acpchaos.record.events import Request
+from acpchaos.record.run import Run
+
+_NO_PHASES = "the record has no fault and recovery phase"
+
+
+def error_ratio(run: Run, max_ratio: float, flow: str = "") -> Verdict:
+    """Failed share of all load requests due in fault and recovery; no flow may fail wholly.
+
+    Fewer requests than one failure could be told by (1 / max_ratio) decide nothing.
+    """
+    window = disturbed(run)
+    if window is None:
+        return unproven(_NO_PHASES)
+    due = due_in(run.requests("load", flow or None), window)
+    needed = math.ceil(1 / max_ratio) if max_ratio > 0 else 1
+    if len(due) < needed:
+        return unproven(f"only {len(due)} requests were due, {needed} are needed to tell the ratio")
+    flows = _failed_by_flow(due)
+    failed = sum(bad for bad, _ in flows.values())
+    ratio = failed / len(due)
+    name, (bad, of) = max(flows.items(), key=lambda item: (item[1][0] / item[1][1], item[0]))
+    dead = sorted(each for each, (lost, total) in flows.items() if lost == total)
+    why = f"{failed} of {len(due)} requests failed; worst flow {name}: {bad} of {of}"
+    if dead:
+        why += f"; no good answer at all: {', '.join(dead)}"
+    return answer(
+        ratio <= max_ratio and not dead, why, ratio, max_ratio, "ratio", _first_failures(run, due)
+    )
+
+
+def never_down(run: Run, longest_gap_s: float) -> Verdict:
+    """No prober and no load went longer than `longest_gap_s` without a good answer.
+
+    Each flow of the prober is held to it, and the load as a whole. Between the two bounds of an
+    outage the record cannot decide.
+    """
+    window = disturbed(run)
+    if window is None:
+        return unproven(_NO_PHASES)
+    probes = run.requests("prober")
+    kinds = {f"prober {flow}": run.requests("prober", flow) for flow in {r.flow for r in probes}}
+    kinds["load"] = run.requests("load")
+    if not probes or not all(due_in(requests, window) for requests in kinds.values()):
+        return unproven("prober or load has no request in fault and recovery")
+    return _within(run, kinds, window, longest_gap_s)
+
+
+def longest_gap(run: Run, max_s: float, source: str = "prober", flow: str = "") -> Verdict:
+    """As `never_down`, for one source and flow."""
+    window = disturbed(run)
+    if window is None:
+        return unproven(_NO_PHASES)
+    requests = run.requests(source, flow or None)
+    if not due_in(requests, window):
+        return unproven(f"no request of {source} {flow}".rstrip() + " in fault and recovery")
+    return _within(run, {f"{source} {flow}".strip(): requests}, window, max_s)
+
+
+def _within(run: Run, kinds: dict[str, list[Request]], window: Window, budget_s: float) -> Verdict:
+    """Judge the worst outage over all kinds of requests against the budget."""
+    outages = {kind: longest_outage(requests, window) for kind, requests in sorted(kinds.items())}
+    kind, worst = max(outages.items(), key=lambda item: (item[1].most_s, item[0]))
+    surely = {each: outage for each, outage in outages.items() if outage.least_s > budget_s}
+    if surely:
+        kind, worst = max(surely.items(), key=lambda item: (item[1].least_s, item[0]))
+        return answer(False, _told(kind, worst), worst.most_s, budget_s, "s", _where(run, worst))
+    if worst.most_s > budget_s:
+        return unproven(
+            f"{_told(kind, worst)}, and the budget of {budget_s:g} s lies between these bounds",
+            worst.most_s,
+            "s",
+        )
+    return answer(True, _told(kind, worst), worst.most_s, budget_s, "s", _where(run, worst))
+
+
+def _told(kind: str, outage: Outage) -> str:
+    return (
+        f"{kind} went {outage.most_s:.2f} s from one good answer to the next; "
+        f"{outage.least_s:.2f} s of it was seen failing"
+    )
+
+
+def _where(run: Run, outage: Outage) -> tuple[str, ...]:
+    return (f"from {moment(run, outage.from_ns)}", f"until {moment(run, outage.until_ns)}")
+
+
+def _failed_by_flow(due: list[Request]) -> dict[str, tuple[int, int]]:
+    """(failed, all) by flow."""
+    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for request in due:
+        counts[request.flow][0] += bool(request.error)
+        counts[request.flow][1] += 1
+    return {flow: (bad, of) for flow, (bad, of) in counts.items()}
+
+
+def _first_failures(run: Run, due: list[Request], most: int = 5) -> tuple[str, ...]:
+    failed = [request for request in due if request.error][:most]
+    return tuple(f"{moment(run, r.t_ns)}: {r.flow} {r.step} {r.error}" for r in failed)

@@ -1,0 +1,182 @@
+"""Did what was broken come back: pods, nodes, spread over zones, and the service itself.
+
+Room: check. All times run from the moment the fault struck; what did not return within the record
+is a failure, never a number.
+"""
+
+from itertools import pairwise
+
+from acpchaos.check.answer import answer, not_applicable, unproven
+from acpchaos.check.sight import autoscaler_until, nodes_at, pods_at, ready_at, ready_counts
+from acpchaos.check.verdict import Verdict
+from acpchaos.check.window import Window, disturbed, due_in, moment, seconds, struck_ns
+from acpchaos.record.events import Node, Pod, Request
+from acpchaos.record.run import Run
+
+SETTLED = 5  # requests of a flow that must follow a recovery for it to count as one
+SETTLED_BAD_RATIO = 0.05  # of the requests after a recovery; more is not recovered
+
+_NO_FAULT = "the record has no injected fault with a recovery phase"
+
+
+def replicas_return(run: Run, app: str, within_s: float) -> Verdict:
+    """As many pods of `app` serve as before the fault, for good, within `within_s` seconds.
+
+    Where an autoscaler wants fewer, its wish counts. A run in which no pod went away shows nothing.
+    """
+    window, since_ns = disturbed(run), struck_ns(run)
+    if window is None or since_ns is None:
+        return unproven(_NO_FAULT)
+    before = ready_at(run, app, window.begin_ns)
+    if not before:
+        return unproven(f"no ready pod of {app} was seen before the fault")
+    left = ready_at(run, app, run.end_ns).keys()
+    lost = [pod for uid, pod in before.items() if uid not in left]
+    if not lost:
+        return unproven(f"no pod of {app} went away, so none was shown to return")
+    fewest, back_ns = _return_of(run, app, window.begin_ns, len(before))
+    seen = f"{len(before)} pods of {app} before, at least {fewest} during, {len(lost)} replaced"
+    evidence = tuple(f"gone: {pod.name} on {pod.node}" for pod in lost)
+    if back_ns is None:
+        return answer(
+            False, f"{seen}; not back when the record ended", "never", within_s, "s", evidence
+        )
+    took_s = max(0.0, seconds(since_ns, back_ns))
+    why = f"{seen}; all back after {took_s:.1f} s"
+    return answer(took_s <= within_s, why, took_s, within_s, "s", evidence)
+
+
+def _return_of(run: Run, app: str, since_ns: int, wanted: int) -> tuple[int, int | None]:
+    """(fewest ready pods after the fault, moment of the lasting return or None)."""
+    fewest, back_ns, short = wanted, since_ns, False
+    for t_ns, count in ready_counts(run, app):
+        if t_ns <= since_ns:
+            continue
+        wishes = autoscaler_until(run, app, t_ns)
+        enough = count >= min(wanted, wishes[-1].desired if wishes else wanted)
+        if enough and short:
+            back_ns = t_ns
+        short = not enough
+        fewest = min(fewest, count)
+    return fewest, None if short else back_ns
+
+
+def respread(run: Run, app: str, min_zones: float) -> Verdict:
+    """Ready pods of `app` stand in at least `min_zones` zones when the record ends."""
+    zones = {node.zone for node in nodes_at(run, run.end_ns).values() if node.zone}
+    if not zones:
+        return unproven("the record shows no node with a zone")
+    if len(zones) < min_zones:
+        return not_applicable(f"the cluster has {len(zones)} zones, {min_zones:g} are asked for")
+    if not any(pod.app == app for pod in run.of(Pod)):
+        return unproven(f"the record shows no pod of {app}")
+    standing = ready_at(run, app, run.end_ns)
+    used = sorted({pod.zone for pod in standing.values() if pod.zone})
+    why = f"{len(standing)} ready pods of {app} in zones: {', '.join(used) or 'none'}"
+    evidence = tuple(sorted(f"{pod.name} in {pod.zone}" for pod in standing.values()))
+    return answer(len(used) >= min_zones, why, len(used), min_zones, "zones", evidence)
+
+
+def nodes_schedulable(run: Run) -> Verdict:
+    """Every node that took pods before the fault takes pods when the record ends."""
+    window = disturbed(run)
+    if window is None:
+        return unproven(_NO_FAULT)
+    first = nodes_at(run, window.begin_ns)
+    before = {name for name, node in first.items() if _takes_pods(node)}
+    closed = {
+        node.name
+        for node in run.of(Node)
+        if node.t_ns > window.begin_ns and not _takes_pods(node) and node.name in before
+    }
+    if not closed:
+        return unproven("no node was closed to pods, so none was shown to open again")
+    after = {name for name, node in nodes_at(run, run.end_ns).items() if _takes_pods(node)}
+    missing = sorted(before - after)
+    why = f"{len(before) - len(missing)} of {len(before)} nodes take pods again"
+    if missing:
+        why += f"; not: {', '.join(missing)}"
+    return answer(not missing, why, len(missing), 0, "nodes", tuple(sorted(closed)))
+
+
+def _takes_pods(node: Node) -> bool:
+    return node.ready and not node.unschedulable and not node.gone
+
+
+def no_restarts(run: Run, app: str) -> Verdict:
+    """No pod of `app` was replaced and no container of one restarted since the fault.
+
+    Pods that the autoscaler gave up by wanting fewer are not replaced ones.
+    """
+    window = disturbed(run)
+    if window is None:
+        return unproven(_NO_FAULT)
+    since_ns = window.begin_ns
+    before = pods_at(run, app, since_ns)
+    if not before:
+        return unproven(f"no pod of {app} was seen before the fault")
+    after = pods_at(run, app, run.end_ns)
+    gone = [pod.name for uid, pod in before.items() if uid not in after or after[uid].deleting]
+    replaced = max(0, len(gone) - _given_up(run, app, since_ns))
+    restarts = {
+        pod.name: pod.restarts - (before[uid].restarts if uid in before else 0)
+        for uid, pod in after.items()
+    }
+    restarted = sum(count for count in restarts.values() if count > 0)
+    why = f"{replaced} pods replaced, {restarted} container restarts among {len(after)} pods"
+    evidence = tuple(f"gone: {name}" for name in sorted(gone)) + tuple(
+        f"{name}: {count} restarts" for name, count in sorted(restarts.items()) if count > 0
+    )
+    return answer(replaced + restarted == 0, why, replaced + restarted, 0, "restarts", evidence)
+
+
+def _given_up(run: Run, app: str, since_ns: int) -> int:
+    """How many pods the autoscaler let go after the fault."""
+    wishes = autoscaler_until(run, app, run.end_ns)
+    later = [each.desired for each in wishes if each.t_ns > since_ns]
+    before = [each.desired for each in wishes if each.t_ns <= since_ns][-1:]
+    return sum(max(0, a - b) for a, b in pairwise(before + later))
+
+
+def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
+    """Each flow of the load works again, lastingly, within `within_s` seconds of the fault.
+
+    A flow is back with its first good answer after the last two failures in a row; at least
+    SETTLED requests must follow, of which no more than SETTLED_BAD_RATIO fail.
+    """
+    window, since_ns = disturbed(run), struck_ns(run)
+    if window is None or since_ns is None:
+        return unproven(_NO_FAULT)
+    flows = [flow] if flow else sorted(run.scenario.load.mix)
+    if not flows:
+        return unproven("the record does not name the flows of its load")
+    took: dict[str, float] = {}
+    since = Window(min(since_ns, window.begin_ns), window.end_ns)
+    for name in flows:
+        due = due_in(run.requests("load", name), since)
+        back_ns, followers = _settled(due)
+        if back_ns is None and due and len(due) >= SETTLED:
+            why = f"{name} was still failing when the record ended"
+            return answer(False, why, "never", within_s, "s", (moment(run, due[-1].t_ns),))
+        if back_ns is None or followers < SETTLED:
+            return unproven(f"{name}: {followers} requests after its return, {SETTLED} are needed")
+        took[name] = max(0.0, seconds(since_ns, back_ns))
+    worst, took_s = max(took.items(), key=lambda item: (item[1], item[0]))
+    why = f"all {len(took)} flows work again; the last was {worst} after {took_s:.1f} s"
+    evidence = tuple(f"{name}: {value_s:.1f} s" for name, value_s in took.items())
+    return answer(took_s <= within_s, why, took_s, within_s, "s", evidence)
+
+
+def _settled(due: list[Request]) -> tuple[int | None, int]:
+    """(end of the first good request of the lasting recovery or None, requests from it on)."""
+    first = 0
+    for index, (one, two) in enumerate(pairwise(due)):
+        if one.error and two.error:
+            first = index + 2
+    while first < len(due) and due[first].error:
+        first += 1
+    rest = due[first:]
+    if not rest or sum(bool(r.error) for r in rest) > SETTLED_BAD_RATIO * len(rest):
+        return None, len(rest)
+    never_failed = first == 0
+    return (due[0].intended_ns if never_failed else rest[0].t_ns), len(rest)
