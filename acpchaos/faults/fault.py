@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from acpchaos.errors import AcpchaosError, PreconditionUnmet
+from acpchaos.faults.changes import Change
 from acpchaos.faults.session import Session
 from acpchaos.record.events import Fault as FaultEvent
 from acpchaos.record.events import Witness as WitnessEvent
@@ -38,6 +39,11 @@ class Fault(ABC):
 
     def __init__(self, session: Session) -> None:
         self.session, self.cluster = session, session.cluster
+        self.recorded: list[str] = []
+
+    def record(self, change: Change) -> None:
+        """Write the way back of one change into the cluster; only then make the change."""
+        self.recorded.append(self.session.undo.record(change))
 
     def available(self) -> str:
         """Why this fault cannot run on this target; empty when it can. Reads only."""
@@ -63,14 +69,20 @@ class Fault(ABC):
         """Look independently of `inject`; must not raise for an absent effect."""
 
     def recover(self) -> None:
-        """Take the change back."""
+        """Take the recorded changes back."""
+        self.session.undo.revert(*self.recorded)
 
     def recovered(self) -> dict[str, Any]:
         """Wait until the target is whole again."""
         return {}
 
+    def witness_after(self) -> Sight | None:
+        """A second look after recovery, for faults whose mark shows only then."""
+        return None
+
     def cleanup(self) -> None:
-        """Remove what is left of the fault itself."""
+        """Forget what is settled."""
+        self.recorded.clear()
 
 
 class Act:
@@ -109,6 +121,8 @@ class Act:
         try:
             self._verb("recover", self.fault.recover)
             seen = self._verb("recovered", self.fault.recovered)
+            if (sight := self.fault.witness_after()) is not None:
+                self._witnessed(sight)
             self._verb("cleanup", self.fault.cleanup)
         except BaseException:
             self._abandon()
@@ -148,6 +162,10 @@ class Act:
             sight = self.fault.witness()
         except AcpchaosError as error:
             sight = Sight("indeterminate", f"the witness could not look: {error.seen}")
+        self._witnessed(sight)
+        return sight
+
+    def _witnessed(self, sight: Sight) -> None:
         event = WitnessEvent(
             t_ns=self.session.clock.now_ns(),
             fault=self.fault.name,
@@ -156,7 +174,6 @@ class Act:
             detail=sight.detail,
         )
         self.session.journal.write(event)
-        return sight
 
     def _abandon(self) -> None:
         self.state = "invalid"

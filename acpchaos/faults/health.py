@@ -1,0 +1,108 @@
+"""What healthy means, part by part: read only, never raising for an unhealthy target.
+
+Room: faults. Used as gate before a fault, as the goal of recovery, and as the look afterwards. Pod
+counts are compared with generations and UIDs, since a status may be stale just after a change.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from acpchaos.faults import redis_view
+from acpchaos.target.cluster import ApiRefused, Cluster, Object
+from acpchaos.target.guard import OPT_IN
+from acpchaos.target.profile import Profile, Workload
+
+
+@dataclass(frozen=True)
+class Part:
+    """State of one part of the target."""
+
+    what: str
+    ok: bool
+    saw: str
+
+
+def look(cluster: Cluster, profile: Profile, what: str) -> Part:
+    """Look at one part: acp, workers, redis, sql, analytics, nodes or autoscaler."""
+    try:
+        return _LOOKS[what](cluster, profile)
+    except ApiRefused as error:
+        return Part(what, False, f"could not look: {error.seen}")
+
+
+def _workload(what: str) -> Callable[[Cluster, Profile], Part]:
+    def of(cluster: Cluster, profile: Profile) -> Part:
+        workload: Workload = getattr(profile.workloads, what)
+        return workload_ready(cluster, profile.namespaces.acp, workload, what)
+
+    return of
+
+
+def workload_ready(cluster: Cluster, namespace: str, workload: Workload, what: str) -> Part:
+    """All wanted replicas updated, ready and settled, and at least one of them."""
+    found = cluster.find(workload.kind, workload.name, namespace)
+    if found is None:
+        return Part(what, False, f"no {workload.kind} {workload.name}")
+    status, wanted = found.get("status") or {}, found["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
+    counts = {
+        key: status.get(key, 0) for key in ("replicas", "readyReplicas", "availableReplicas")
+    }
+    pods = cluster.list("Pod", namespace, workload.selector)
+    ready = [pod for pod in pods if is_ready(pod)]
+    ok = current and wanted > 0 and all(count == wanted for count in counts.values())
+    ok = ok and len(ready) == wanted == len(pods)
+    saw = f"{len(ready)} of {wanted} pods ready, {len(pods)} present"
+    return Part(what, ok, saw if current else saw + ", status is stale")
+
+
+def is_ready(pod: Object) -> bool:
+    """Ready by its condition and not being deleted."""
+    conditions = pod.get("status", {}).get("conditions") or []
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def _redis(cluster: Cluster, profile: Profile) -> Part:
+    part = _workload("redis")(cluster, profile)
+    if not part.ok:
+        return part
+    nodes = redis_view.look(cluster, profile)
+    ok, saw = redis_view.healthy(nodes)
+    return Part("redis", ok, saw)
+
+
+def _nodes(cluster: Cluster, profile: Profile) -> Part:
+    """Every node that may be disrupted is Ready and schedulable."""
+    nodes = cluster.list("Node", selector=f"{OPT_IN}=true")
+    bad = [
+        node["metadata"]["name"]
+        for node in nodes
+        if node["spec"].get("unschedulable") or not is_ready(node)
+    ]
+    saw = f"{len(nodes) - len(bad)} of {len(nodes)} schedulable and ready"
+    return Part("nodes", bool(nodes) and not bad, saw + (f", not {', '.join(bad)}" if bad else ""))
+
+
+def _autoscaler(cluster: Cluster, profile: Profile) -> Part:
+    """The HPA can scale and reads its metric."""
+    name = profile.workloads.acp.name
+    found = cluster.find("HorizontalPodAutoscaler", name, profile.namespaces.acp)
+    if found is None:
+        return Part("autoscaler", False, f"no HorizontalPodAutoscaler {name}")
+    conditions = found.get("status", {}).get("conditions") or []
+    states = {each["type"]: each["status"] for each in conditions}
+    ok = states.get("AbleToScale") == states.get("ScalingActive") == "True"
+    return Part("autoscaler", ok, ", ".join(f"{key}={value}" for key, value in states.items()))
+
+
+_LOOKS: dict[str, Callable[[Cluster, Profile], Part]] = {
+    "acp": _workload("acp"),
+    "workers": _workload("workers"),
+    "redis": _redis,
+    "sql": _workload("sql"),
+    "analytics": _workload("analytics"),
+    "nodes": _nodes,
+    "autoscaler": _autoscaler,
+}
+PARTS = tuple(_LOOKS)
