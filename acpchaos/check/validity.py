@@ -1,0 +1,177 @@
+"""Was the test real. A run is valid only on proof; whatever is missing is said, and decides nothing.
+
+Room: check. Proof of: healthy before, fault installed as an independent witness saw it, load really
+flowing before and while it lasted, no recorder blind meanwhile, all changes undone. It must not
+know what the run's claims are.
+"""
+
+from collections import Counter
+from itertools import pairwise
+
+from acpchaos.check.window import NS_PER_S, Window, disturbed, due_in, phase
+from acpchaos.record.events import Fault, Gap, Health, Request, Undo, Witness
+from acpchaos.record.run import PHASES, Run
+
+OFFERED_RATIO = 0.8  # of the planned flows; below it the generator, not the target, was measured
+STEADY_SUCCESSES = 3  # of each flow before the fault: one may be luck, and rare flows are few
+STEADY_ERROR_RATIO = 0.01  # more failures than this without any fault is not a healthy baseline
+NEVER_SENT_RATIO = 0.1  # of what was due; beyond it too much of an outage is guessed
+PROBER_PERIODS = 5  # missed in a row before the prober counts as blind
+BLIND_S = 1.0  # shorter blindness hides nothing that a budget in seconds could miss
+CLOCKS_APART_MS = 1000.0  # the API server tells whole seconds anyway
+
+
+def objections(run: Run) -> list[str]:
+    """Why this run decides nothing; empty when it is valid."""
+    return [
+        *_phases(run),
+        *_health(run),
+        *_fault(run),
+        *_steady_load(run),
+        *_load_meanwhile(run),
+        *_prober(run),
+        *_recorders(run),
+        *_clocks(run),
+    ]
+
+
+def left_changed(run: Run) -> list[str]:
+    """Changes whose undo was not verified: the target is dirty."""
+    states = {undo.change: undo.state for undo in run.of(Undo)}
+    return [f"{change} ({state})" for change, state in states.items() if state != "verified"]
+
+
+def unwell_after(run: Run) -> list[str]:
+    """What the healthy-after gate missed; a run that ends so may fail a claim, never prove one."""
+    return _not_ok(run, "after")
+
+
+def _phases(run: Run) -> list[str]:
+    missing = [name for name in PHASES if run.phase(name) is None]
+    return [f"the play was cut short: no phase {', '.join(missing)}"] if missing else []
+
+
+def _health(run: Run) -> list[str]:
+    return [f"not healthy before: {line}" for line in _not_ok(run, "before")]
+
+
+def _not_ok(run: Run, when: str) -> list[str]:
+    """Lines of a gate that ended badly, by their last look; no line at all is one, too."""
+    last = {health.what: health for health in run.of(Health) if health.when == when}
+    if not last:
+        return ["nothing was looked at"]
+    return [f"{health.what}: {health.saw}" for health in last.values() if not health.ok]
+
+
+def _fault(run: Run) -> list[str]:
+    """Each fault was injected, and the last look of its witness saw it in full."""
+    injected = [fault for fault in run.of(Fault) if fault.verb == "inject"]
+    if not injected:
+        return ["no fault was injected"]
+    lines = [f"injection of {each.fault} failed" for each in injected if not each.ok]
+    witnesses = {witness.fault: witness for witness in run.of(Witness)}
+    for name in sorted({each.fault for each in injected}):
+        witness = witnesses.get(name)
+        if witness is None:
+            lines.append(f"no witness saw {name}")
+        elif witness.outcome != "installed":
+            lines.append(f"the witness of {name} says {witness.outcome}: {witness.saw}")
+    return lines
+
+
+def _steady_load(run: Run) -> list[str]:
+    """Enough of every planned flow before the fault, and hardly a failure among them."""
+    steady, mix = phase(run, "steady"), run.scenario.load.mix
+    if steady is None:
+        return []  # told by the phases
+    if not mix:
+        return ["run.json does not name the flows of the load"]
+    due = due_in(run.requests("load"), steady)
+    lines = _too_thin(due, steady, run.scenario.load.rate_per_s)
+    good = Counter(request.flow for request in due if not request.error)
+    lines += [
+        f"flow {flow} succeeded {good[flow]} times before the fault, {STEADY_SUCCESSES} are needed"
+        for flow, weight in sorted(mix.items())
+        if weight > 0 and good[flow] < STEADY_SUCCESSES
+    ]
+    failed = sum(bool(request.error) for request in due)
+    if failed > STEADY_ERROR_RATIO * len(due):
+        lines.append(f"{failed} of {len(due)} requests failed before any fault")
+    return lines
+
+
+def _load_meanwhile(run: Run) -> list[str]:
+    """The load went on, by schedule, while the fault lasted, and was really sent."""
+    fault, whole = phase(run, "fault"), disturbed(run)
+    if fault is None or whole is None:
+        return []
+    requests = run.requests("load")
+    lines = _too_thin(due_in(requests, fault), fault, run.scenario.load.rate_per_s)
+    due = due_in(requests, whole)
+    unsent = sum(request.error == "never_sent" for request in due)
+    if unsent > NEVER_SENT_RATIO * len(due):
+        lines.append(f"{unsent} of {len(due)} requests were due but never sent")
+    return lines
+
+
+def _too_thin(due: list[Request], window: Window, planned_per_s: float) -> list[str]:
+    """The offered rate in flows per second against the plan."""
+    if window.length_s <= 0:
+        return ["a phase has no length"]
+    offered = _flows_begun(due) / window.length_s
+    if offered >= OFFERED_RATIO * planned_per_s:
+        return []
+    return [
+        f"load too thin: {offered:.1f} of {planned_per_s:g} flows/s offered in "
+        f"{window.length_s:.0f} s"
+    ]
+
+
+def _flows_begun(due: list[Request]) -> int:
+    """Flows in a stretch: requests of one session and flow are its steps; without a session each
+    request is a flow."""
+    sessions = {(request.flow, request.session) for request in due if request.session}
+    return len(sessions) + sum(not request.session for request in due)
+
+
+def _prober(run: Run) -> list[str]:
+    """The prober kept its cadence from before the fault until the recovery phase ended."""
+    window = disturbed(run)
+    if window is None:
+        return []
+    flows = sorted({request.flow for request in run.requests("prober")})
+    if not flows:
+        return ["the prober recorded nothing"]
+    lines = []
+    for flow in flows:
+        due = sorted(request.intended_ns for request in run.requests("prober", flow))
+        steps = sorted(two - one for one, two in pairwise(due))
+        period_ns = steps[len(steps) // 2] if steps else 0
+        bar_ns = max(PROBER_PERIODS * period_ns, int(BLIND_S * NS_PER_S))
+        inside = [t_ns for t_ns in due if window.holds(t_ns)]
+        worst_ns = max(two - one for one, two in pairwise([window[0], *inside, window[1]]))
+        if worst_ns > bar_ns:
+            lines.append(f"prober {flow} was silent for {worst_ns / NS_PER_S:.1f} s")
+    return lines
+
+
+def _recorders(run: Run) -> list[str]:
+    """No recorder was blind between the begin of the fault and the end of the recovery."""
+    window = disturbed(run)
+    if window is None:
+        return []
+    lines = []
+    for gap in run.of(Gap):
+        blind_s = (min(gap.t_ns, window.end_ns) - max(gap.from_ns, window.begin_ns)) / NS_PER_S
+        torn_at_end = gap.from_ns < window.end_ns <= gap.t_ns
+        if blind_s > BLIND_S or torn_at_end:
+            lines.append(f"recorder {gap.recorder} was blind for {blind_s:.1f} s: {gap.why}")
+    return lines
+
+
+def _clocks(run: Run) -> list[str]:
+    return [
+        f"clock of {name} is {offset_ms:.0f} ms off"
+        for name, offset_ms in sorted(run.meta.clock_offsets_ms.items())
+        if abs(offset_ms) > CLOCKS_APART_MS
+    ]
