@@ -1,0 +1,88 @@
+"""Load surge: the play raises the load; this room only proves, from the HPA, that it was felt.
+
+Room: faults. Nothing is changed on the target, so nothing has to be undone. A surge that never made
+the autoscaler read CPU above its target proves nothing about scaling.
+"""
+
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from acpchaos.errors import DeadlinePassed
+from acpchaos.faults.fault import Act, Fault, Sight
+from acpchaos.faults.session import Session, current
+from acpchaos.target.cluster import Object
+from acpchaos.wait import eventually
+
+
+class LoadSurge(Fault):
+    """Watch the HPA of ACP while the load is high, for at most `surge_s`."""
+
+    name: ClassVar[str] = "load_surge"
+    disrupts: ClassVar[str] = "acp"
+
+    def __init__(self, session: Session, surge_s: float) -> None:
+        super().__init__(session)
+        self.surge_s, self.hpa = surge_s, session.profile.workloads.acp.name
+        self.highest_percent = 0
+        self.most_replicas = 0
+        self.target_percent = 0
+
+    def available(self) -> str:
+        if not self.session.profile.experiments.hpa:
+            return "the profile says that ACP has no autoscaler here"
+        return super().available()
+
+    def setup(self) -> tuple[str, ...]:
+        self.target_percent = reading(self._get())[1]
+        return (self.hpa,)
+
+    def inject(self) -> None:
+        """The load generator does, not this process."""
+
+    def effective(self) -> dict[str, Any]:
+        """Look until the surge is over; the extremes are what counts."""
+        limit = self._get()["spec"]["maxReplicas"]
+
+        def over() -> bool:
+            found = self._get()
+            self.highest_percent = max(self.highest_percent, reading(found)[0])
+            status = found.get("status") or {}
+            self.most_replicas = max(self.most_replicas, status.get("currentReplicas", 0))
+            return False
+
+        with suppress(DeadlinePassed):  # the surge has a length, not a goal
+            eventually("the end of the surge", over, self.surge_s, 2.0)
+        return {
+            "cpu_percent_highest": self.highest_percent,
+            "replicas_most": self.most_replicas,
+            "replicas_limit": limit,
+        }
+
+    def witness(self) -> Sight:
+        saw = (
+            f"CPU {self.highest_percent} % at most, target {self.target_percent} %, "
+            f"{self.most_replicas} replicas at most"
+        )
+        felt = self.highest_percent > self.target_percent > 0
+        return Sight("installed" if felt else "not installed", saw)
+
+    def _get(self) -> Object:
+        return self.cluster.get("HorizontalPodAutoscaler", self.hpa, self.session.namespace)
+
+
+def reading(hpa: Object) -> tuple[int, int]:
+    """(CPU percent read, CPU percent wanted) of an autoscaling/v2 object; 0 where unknown."""
+    wanted = [m["resource"] for m in hpa["spec"].get("metrics") or [] if m["type"] == "Resource"]
+    status = hpa.get("status", {}).get("currentMetrics") or []
+    seen = [m["resource"] for m in status if m.get("type") == "Resource"]
+    target = [r["target"].get("averageUtilization", 0) for r in wanted if r["name"] == "cpu"]
+    current_percent = [
+        r["current"].get("averageUtilization", 0) for r in seen if r["name"] == "cpu"
+    ]
+    return (current_percent or [0])[0], (target or [0])[0]
+
+
+def observe(surge_s: float = 120.0) -> dict[str, Any]:
+    """Experiment action: prove that the surge was felt; lasts as long as the surge."""
+    act = Act(LoadSurge(current(), float(surge_s)))
+    return act.strike() | act.heal()

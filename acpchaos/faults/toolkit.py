@@ -1,0 +1,155 @@
+"""Plays one experiment file in a Chaos Toolkit child process, and undoes whatever it left.
+
+Room: faults. The toolkit is format and journal, never judge or undo: its exit code is 0 for most
+things that go wrong, so what happened is read from its report, and the undo log has the last word.
+The child has a process group of its own, so that Ctrl-C reaches it once and through this module.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acpchaos.errors import TargetLeftDirty
+from acpchaos.faults.undo import undo_run
+from acpchaos.record.journal import Journal
+from acpchaos.target import access
+from acpchaos.target.cluster import Cluster
+from acpchaos.target.profile import Profile
+
+POLL_S = 0.25
+HEAL_S = 90.0  # rollbacks and the net below them, after a stop
+
+
+@dataclass(frozen=True)
+class Played:
+    """How an experiment went. Only `conclusive` ones say that their fault was played as written.
+
+    `outcome` is the toolkit's word, or "stopped", "overdue" or "crashed". `undone` are changes that
+    the child left behind and that were reverted here; `dirty` tells what could not be.
+    """
+
+    outcome: str
+    conclusive: bool
+    why: str
+    undone: tuple[str, ...] = ()
+    dirty: str = ""
+
+
+def run(
+    experiment: Path,
+    run_dir: Path,
+    profile: Profile,
+    configuration: Mapping[str, str | int | float | bool],
+    *,
+    target: str,
+    deadline_s: float,
+    stop: threading.Event | None = None,
+) -> Played:
+    """Play `experiment` for run folder `run_dir`. Ctrl-C, SIGTERM handlers that raise, `stop` and
+    the deadline all end the child, let it heal, and undo; an exception is passed on after that."""
+    folder = run_dir / "chaos"
+    folder.mkdir(parents=True, exist_ok=True)
+    kubeconfig = access.write_kubeconfig(profile, folder / "kubeconfig")
+    child = _start(experiment, folder, configuration, _environment(run_dir, target, kubeconfig))
+    ended = "crashed"
+    try:
+        ended = _attend(child, deadline_s, stop or threading.Event())
+    finally:
+        _end(child)
+        kubeconfig.unlink(missing_ok=True)  # credentials do not belong into evidence
+        undone, dirty = _undo(profile, run_dir)
+    return _told(folder, ended, undone, dirty)
+
+
+def command(experiment: Path, folder: Path) -> list[str]:
+    """The toolkit's command line: no news from its server, no settings of the user's home."""
+    return [
+        *(sys.executable, "-m", "chaostoolkit", "--no-version-check"),
+        *("--log-file", str(folder / "toolkit.log"), "--settings", str(folder / "settings.yaml")),
+        *("run", "--journal-path", str(folder / "journal.json")),
+        *("--events-file", str(folder / "events.ndjson"), "--output", "agent"),
+        *("--rollback-strategy", "always", "--var-file", str(folder / "variables.json")),
+        str(experiment),
+    ]
+
+
+def _start(
+    experiment: Path, folder: Path, configuration: Mapping[str, Any], environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    (folder / "settings.yaml").write_text("{}\n", encoding="utf-8")
+    variables = {"configuration": dict(configuration)}
+    (folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
+    with (folder / "report.json").open("wb") as out, (folder / "stderr.log").open("wb") as err:
+        return subprocess.Popen(
+            command(experiment.absolute(), folder),
+            stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def _environment(run_dir: Path, target: str, kubeconfig: Path) -> dict[str, str]:
+    own = {
+        "ACPCHAOS_RUN_DIR": str(run_dir.absolute()),
+        "ACPCHAOS_TARGET": target,
+        "KUBECONFIG": str(kubeconfig.absolute()),
+    }
+    return dict(os.environ) | own
+
+
+def _attend(child: subprocess.Popen[bytes], deadline_s: float, stop: threading.Event) -> str:
+    """Wait for the child's own end; "" then, else why it is to be stopped."""
+    for _ in range(max(1, round(deadline_s / POLL_S))):
+        try:
+            child.wait(POLL_S)
+            return ""
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                return "stopped"
+    return "overdue"
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Interrupt the child, let it heal, and kill its group only when it does not end."""
+    if child.poll() is not None:
+        return
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait(HEAL_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _undo(profile: Profile, run_dir: Path) -> tuple[tuple[str, ...], str]:
+    with Journal(run_dir / "events" / "undo.ndjson") as journal:
+        try:
+            cluster = Cluster.from_profile(profile)
+            return tuple(undo_run(profile, run_dir.name, cluster, journal)), ""
+        except TargetLeftDirty as error:
+            return (), str(error)
+
+
+def _told(folder: Path, ended: str, undone: tuple[str, ...], dirty: str) -> Played:
+    if ended:
+        return Played(ended, False, f"the experiment was {ended}", undone, dirty)
+    try:
+        report = json.loads((folder / "report.json").read_bytes())
+    except ValueError:
+        last = (folder / "stderr.log").read_text(encoding="utf-8", errors="replace")[-400:]
+        return Played("crashed", False, f"it left no report: {last}", undone, dirty)
+    return told(report, undone, dirty)
+
+
+def told(report: Mapping[str, Any], undone: tuple[str, ...] = (), dirty: str = "") -> Played:
+    """Map the toolkit's own report; failed rollbacks are made good by the undo log or are dirty."""
+    warnings = "; ".join(each["message"] for each in report.get("warnings") or [])
+    why = f"{report.get('verdict') or report.get('outcome')} {warnings}".strip()
+    conclusive = bool(report.get("conclusive"))
+    return Played(str(report.get("outcome")), conclusive, why, undone, dirty)
