@@ -211,7 +211,7 @@ async def hand_out_slots(me: Pod, pairs: Sequence[tuple[Pod, Pod]]) -> str:
 async def main() -> None:
     name, namespace = os.environ["POD_NAME"], os.environ["POD_NAMESPACE"]
     size = int(os.environ["REDIS_CLUSTER_SIZE"])
-    said = ""
+    said: str | None = None
     tries = 0
     while True:
         try:
