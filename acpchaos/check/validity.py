@@ -1,4 +1,4 @@
-"""Was the test real. A run is valid only on proof; whatever is missing is said, and decides nothing.
+"""Was the test real. A run is valid only on proof; what is missing is said, and decides nothing.
 
 Room: check. Proof of: healthy before, fault installed as an independent witness saw it, load really
 flowing before and while it lasted, no recorder blind meanwhile, all changes undone. It must not
@@ -23,16 +23,18 @@ CLOCKS_APART_MS = 1000.0  # the API server tells whole seconds anyway
 
 def objections(run: Run) -> list[str]:
     """Why this run decides nothing; empty when it is valid."""
-    return [
-        *_phases(run),
-        *_health(run),
-        *_fault(run),
-        *_steady_load(run),
-        *_load_meanwhile(run),
-        *_prober(run),
-        *_recorders(run),
-        *_clocks(run),
-    ]
+    return [line for lines in by_question(run).values() for line in lines]
+
+
+def by_question(run: Run) -> dict[str, list[str]]:
+    """The same, by the question each line answers with no; an empty list is a yes."""
+    return {
+        "phases": _phases(run),
+        "health": _health(run),
+        "fault": _fault(run),
+        "load": [*_steady_load(run), *_load_meanwhile(run)],
+        "recorders": [*_prober(run), *_recorders(run), *_clocks(run)],
+    }
 
 
 def left_changed(run: Run) -> list[str]:

@@ -1,1 +1,1 @@
-"""The report room: what a run looks like to people and to dashboards. Reads records, never judges."""
+"""The report room: how a run looks to people and to dashboards. It never judges."""

@@ -4,6 +4,8 @@ Room: report. Lanes share one time axis whose zero is the fault; fault windows a
 all of them. Colours come from the page's classes, so one drawing serves light, dark and print.
 """
 
+import zlib
+
 from markupsafe import Markup
 
 from acpchaos.record.events import Gap, Phase
@@ -34,6 +36,7 @@ def timeline(run: Run) -> Markup:
     return element(
         "svg",
         element("title", name),
+        _hatch(run),
         _faults(run, scale, bottom),
         _gaps(run, scale, bottom),
         _phases(run, scale, bottom),
@@ -97,17 +100,29 @@ def _faults(run: Run, scale: TimeScale, bottom: float) -> Markup:
     return group(bands, class_="faults")
 
 
+def _hatch_id(run: Run) -> str:
+    """Ids are the page's, not the drawing's, so each run needs its own."""
+    return f"hatch-{zlib.crc32(run.meta.run_id.encode()):08x}"
+
+
+def _hatch(run: Run) -> Markup:
+    """The fill of blind times; a pattern, so that it also reads without colour."""
+    stroke = line(0, 0, 0, 6, "hatchline")
+    pattern = {"patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"}
+    return element(
+        "defs", element("pattern", stroke, id=_hatch_id(run), width=6, height=6, **pattern)
+    )
+
+
 def _gaps(run: Run, scale: TimeScale, bottom: float) -> Markup:
     """Where a recorder was blind: hatched, since nothing may be concluded there."""
     marks: list[Markup] = []
     for gap in run.of(Gap):
         x1, x2 = scale.x(gap.from_ns), scale.x(gap.t_ns)
         told = element("title", f"{gap.recorder} was blind: {gap.why}")
-        marks.append(
-            element(
-                "rect", told, x=x1, y=32, width=max(2, x2 - x1), height=bottom - 32, class_="gap"
-            )
-        )
+        box = {"x": x1, "y": 32, "width": max(2, x2 - x1), "height": bottom - 32}
+        fill = f"url(#{_hatch_id(run)})"
+        marks.append(element("rect", told, **box, fill=fill, class_="gap"))
     return group(marks)
 
 

@@ -55,9 +55,7 @@ def chapters(claims: list[JudgedClaim], rows: list[Row] | None = None) -> list[C
     grouped: dict[str, list[RowView]] = {}
     for row in load_checklist() if rows is None else rows:
         grouped.setdefault(row.id.rsplit("-", 1)[0], []).append(_row_view(row, claims))
-    return [
-        Chapter(TITLES.get(prefix, prefix), prefix, found) for prefix, found in grouped.items()
-    ]
+    return [Chapter(TITLES.get(prefix, prefix), prefix, found) for prefix, found in grouped.items()]
 
 
 def _row_view(row: Row, claims: list[JudgedClaim]) -> RowView:

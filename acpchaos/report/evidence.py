@@ -66,8 +66,8 @@ def view(path: Path, position: int) -> RunView:
         folder=path.name,
         run=run,
         outcome=merge(claim.verdict.outcome for claim in claims),
-        claims=claims,
-        answers=scope.answers(run, claims),
+        claims=sorted(claims, key=lambda claim: words.WORST_FIRST.index(claim.verdict.outcome)),
+        answers=scope.answers(run),
         chart=timeline(run),
         ledger=tables.ledger_rows(run),
         deeds=tables.deeds(run),
@@ -77,7 +77,7 @@ def view(path: Path, position: int) -> RunView:
 
 
 def render(views: list[RunView]) -> str:
-    """The page's HTML. Autoescape is on; only charts, escaped where they are made, pass as they are."""
+    """The page's HTML. Autoescape is on; charts are escaped where they are drawn."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("acpchaos", "report"),
         autoescape=True,
@@ -101,13 +101,22 @@ def render(views: list[RunView]) -> str:
         signs={outcome.value: sign for outcome, sign in words.SIGNS.items()}
         | {words.NOT_YET_PROVEN: "·"},
         started=moment(min((shown.run.meta.started_ns for shown in views), default=0)),
-        ended=moment(max((shown.run.end_ns for shown in views), default=0)),
+        played=_span(
+            min((shown.run.meta.started_ns for shown in views), default=0),
+            max((shown.run.end_ns for shown in views), default=0),
+        ),
     )
 
 
 def moment(t_ns: int) -> str:
     """A wall time in UTC, to the second."""
     return datetime.fromtimestamp(t_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _span(begin_ns: int, end_ns: int) -> str:
+    """ "2026-01-31 10:00:00 to 10:09:12 UTC": the day once, unless it changed."""
+    begin, end = moment(begin_ns), moment(end_ns)
+    return f"{begin[:-4]} to {end[11:] if end[:10] == begin[:10] else end}"
 
 
 def _slug(word: str) -> str:

@@ -7,7 +7,6 @@ fault bands are the chart's. Good and bad differ by shape as well as colour: bad
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -27,6 +26,7 @@ from acpchaos.report.svg import (
 
 ALL_SLOTS = 16384  # hash slots of any Redis Cluster
 MAX_BUCKETS = 6000  # keeps an hour-long run's page under a few megabytes
+LABEL_ROOM = 12.0  # a step narrower than this carries no label
 RAIL = 4.0  # height of the rail that ticks every bucket with a bad request
 
 
@@ -61,8 +61,8 @@ def _ceiling(value: float) -> float:
     """A round number at or above `value` for the upper edge of a lane."""
     size = 1.0
     while True:
-        for factor in (1, 2, 3, 4, 5, 6, 8):
-            if factor * size >= value:
+        for factor in (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0):
+            if factor * size >= value and (size > 1 or factor.is_integer()):
                 return factor * size
         size *= 10
 
@@ -166,21 +166,20 @@ def ready_steps(pods: list[Pod]) -> dict[str, Steps]:
 def _step_lane(
     scale: TimeScale, title: str, note: str, steps: Steps, top: float, unit: str = ""
 ) -> Lane:
-    """A count as a filled stair, each change labelled where there is room, dips marked."""
+    """A count as a filled stair, each value labelled that lasted long enough to be read."""
     height = 26.0
     body = [
         element("path", d=step_area(scale, steps, height, top), class_="area"),
         element("path", d=step_line(scale, steps, height, top), class_="stair"),
         line(scale.left, height, scale.right, height, "base"),
     ]
-    free_x = scale.left
-    for (_, was), (t_ns, value) in pairwise(steps):
+    ends_ns = [t_ns for t_ns, _ in steps[1:]] + [scale.end_ns]
+    for (t_ns, value), (_, was), next_ns in zip(steps[1:], steps, ends_ns[1:], strict=False):
         x = scale.x(t_ns)
-        if x < free_x + 14 or t_ns <= scale.begin_ns:
+        if scale.x(next_ns) - x < LABEL_ROOM or t_ns <= scale.begin_ns:
             continue
         y = min(height - 3, height - height * value / top + (11 if value >= was else -3))
         body.append(text(x + 3, max(9, y), f"{value:g}{unit}", "value"))
-        free_x = x
     last = f"{steps[-1][1]:g}{unit}" if steps else ""
     return Lane(title, note, height, tuple(body), f"{top:g}{unit}", last)
 

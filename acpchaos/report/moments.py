@@ -33,12 +33,18 @@ def bounds_ns(run: Run) -> tuple[int, int]:
 
 
 def fault_windows(run: Run) -> list[FaultWindow]:
-    """One window per injection, in order. Without any later verb it lasts to the fault phase's end."""
+    """One window per injection, in order, from the end of its set-up (as the checks have it).
+
+    Without any later verb it lasts to the end of the fault phase.
+    """
     faults = run.of(Fault)
     phase = run.phase("fault")
     last_ns = phase[1] if phase else bounds_ns(run)[1]
     windows: list[FaultWindow] = []
+    ready_ns: dict[str, int] = {}
     for position, injected in enumerate(faults):
+        if injected.verb == "setup":
+            ready_ns[injected.fault] = injected.t_ns
         if injected.verb != "inject":
             continue
         later: dict[str, int] = {}
@@ -50,13 +56,13 @@ def fault_windows(run: Run) -> list[FaultWindow]:
             later.setdefault(event.verb, event.t_ns)
         end_ns = later.get("recovered", later.get("recover", max(last_ns, injected.t_ns)))
         recover_ns = min(later.get("recover", end_ns), end_ns)
-        begin_ns = int(injected.detail.get("began_ns", injected.t_ns))
+        begin_ns = ready_ns.pop(injected.fault, injected.t_ns)
         windows.append(FaultWindow(injected.fault, begin_ns, recover_ns, end_ns, injected.targets))
     return windows
 
 
 def origin_ns(run: Run) -> int:
-    """The zero of all relative times: first injection (as the checks have it), else the fault phase, else the start."""
+    """The zero of all relative times: when the checks say the fault struck, else the phase."""
     struck = struck_ns(run)
     if struck is not None:
         return struck

@@ -24,8 +24,8 @@ def summary(run_dirs: list[Path], page: Path | None = None) -> str:
     lines = [f"## {SIGNS[merged]} {headline(claims, merged)}", ""]
     lines += _table(judged)
     lines += ["", _coverage(claims), ""]
-    for path, run, found in judged:
-        lines += _validity(path, run, found)
+    for path, run, _ in judged:
+        lines += _validity(path, run)
     if page is not None:
         lines += [f"Evidence: `{page}`", ""]
     return "\n".join(lines)
@@ -59,7 +59,7 @@ def _coverage(claims: list[JudgedClaim]) -> str:
     return f"Check-list, {total} rows: {', '.join(parts)}."
 
 
-def _validity(path: Path, run: Run, claims: list[JudgedClaim]) -> list[str]:
+def _validity(path: Path, run: Run) -> list[str]:
     meta = run.meta
     lines = [
         f"<details><summary>{plain(run.scenario.name)}: scope and validity</summary>",
@@ -69,7 +69,7 @@ def _validity(path: Path, run: Run, claims: list[JudgedClaim]) -> list[str]:
         f"target {plain(meta.target.get('profile', 'unnamed'))}.",
         "",
     ]
-    for answer in scope.answers(run, claims):
+    for answer in scope.answers(run):
         sign, details = SIGNS[answer.outcome], "; ".join(answer.details)
         tail = f" ({plain(details)})" if details else ""
         lines.append(f"- {sign} {answer.question}: {plain(answer.short)}{tail}")

@@ -73,11 +73,17 @@ def step_line(scale: TimeScale, steps: Steps, height: float, top: float) -> str:
     if not steps:
         return ""
     pieces: list[str] = []
-    for t_ns, value in steps:
+    for t_ns, value in _shown(scale, steps):
         x, y = number(scale.x(t_ns)), number(height - height * value / top)
         pieces.append(f"H{x}V{y}" if pieces else f"M{x} {y}")
     pieces.append(f"H{number(scale.right)}")
     return "".join(pieces)
+
+
+def _shown(scale: TimeScale, steps: Steps) -> Steps:
+    """Without what was overtaken before the scale begins."""
+    earlier = [step for step in steps if step[0] <= scale.begin_ns]
+    return earlier[-1:] + [step for step in steps if step[0] > scale.begin_ns]
 
 
 def step_area(scale: TimeScale, steps: Steps, height: float, top: float) -> str:

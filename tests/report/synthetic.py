@@ -28,6 +28,7 @@ from acpchaos.record.run import RunFolder, RunMeta
 from acpchaos.scenario import Claim, Load, Scenario
 
 S = 1_000_000_000
+FLOWS = ("client_credentials", "authorization_code", "refresh", "introspect")
 START_NS = 1_764_000_000 * S
 FAULT_S, OUTAGE_S, REPAIR_S, RECOVERED_S, END_S = 30.0, 14.0, 40.0, 52.0, 90.0
 
@@ -41,7 +42,7 @@ def scenario(name: str, claims: list[JudgedClaim]) -> Scenario:
     """A scenario that carries the given claims."""
     return Scenario(
         name=name,
-        load=Load(rate_per_s=20),
+        load=Load(rate_per_s=20, mix=dict.fromkeys(FLOWS, 1)),
         experiment=f"experiments/{name}.yaml",
         steady_s=20,
         fault_s=30,
@@ -100,15 +101,19 @@ def requests(
     """Steady load and a prober; what is due in the outage ends as http_503."""
     random_ = random.Random(seed)
     found: list[AnyEvent] = []
-    flows = ("client_credentials", "authorization_code", "refresh", "introspect")
     second = 8.0
     while second < 82:
         out = bad_from <= second < bad_from + bad_for
         took_s = random_.lognormvariate(-3.4, 0.45) * (1 if not out else 0.4)
         found.append(
             Request(
-                t_ns=at(second + took_s), source="load", flow=random_.choice(flows), step="token",
-                intended_ns=at(second), start_ns=at(second), status=503 if out else 200,
+                t_ns=at(second + took_s),
+                source="load",
+                flow=random_.choice(FLOWS),
+                step="token",
+                intended_ns=at(second),
+                start_ns=at(second),
+                status=503 if out else 200,
                 error="http_503" if out else "",
             )
         )
@@ -119,8 +124,14 @@ def requests(
             out = bad_from <= due < bad_from + bad_for and flow == "token"
             found.append(
                 Request(
-                    t_ns=at(due + 0.01), source="prober", flow=flow, step=flow, intended_ns=at(due),
-                    start_ns=at(due), status=503 if out else 200, error="http_503" if out else "",
+                    t_ns=at(due + 0.01),
+                    source="prober",
+                    flow=flow,
+                    step=flow,
+                    intended_ns=at(due),
+                    start_ns=at(due),
+                    status=503 if out else 200,
+                    error="http_503" if out else "",
                 )
             )
     return found
@@ -151,8 +162,11 @@ def redis() -> list[AnyEvent]:
             formed = second < FAULT_S or second >= 48
             found.append(
                 RedisNode(
-                    t_ns=at(second + 0.01 * n), pod=f"redis-cluster-{n}", reachable=not away,
-                    state="ok" if formed else "fail", slots=16384 if formed else 5461 * (n % 3),
+                    t_ns=at(second + 0.01 * n),
+                    pod=f"redis-cluster-{n}",
+                    reachable=not away,
+                    state="ok" if formed else "fail",
+                    slots=16384 if formed else 5461 * (n % 3),
                 )
             )
     return found
@@ -194,19 +208,28 @@ def looks() -> list[AnyEvent]:
     for item, later in (("access_jwt", "valid"), ("refresh", "invalid"), ("code", "invalid")):
         for number in range(10):
             for when, second, result in (
-                ("before", 5.0, "valid"), ("during", 36.0, "unavailable"), ("after", 85.0, later)
+                ("before", 5.0, "valid"),
+                ("during", 36.0, "unavailable"),
+                ("after", 85.0, later),
             ):
                 found.append(
                     TokenProbe(
-                        t_ns=at(second), token=f"{item}-{number}", item=item, when=when,
+                        t_ns=at(second),
+                        token=f"{item}-{number}",
+                        item=item,
+                        when=when,
                         result=result,
                     )
                 )
     for second, current, desired in ((0, 3, 3), (33, 3, 5), (36, 5, 5), (70, 5, 3), (74, 3, 3)):
         found.append(
             Autoscaler(
-                t_ns=at(second), name="acp", min_replicas=3, max_replicas=6,
-                current=current, desired=desired,
+                t_ns=at(second),
+                name="acp",
+                min_replicas=3,
+                max_replicas=6,
+                current=current,
+                desired=desired,
             )
         )
     return found
@@ -215,7 +238,12 @@ def looks() -> list[AnyEvent]:
 def events(fault: str = "redis-wipe", outage_s: float = OUTAGE_S) -> list[AnyEvent]:
     """A whole healthy record of a Redis wipe with one outage."""
     return [
-        *phases(), *requests(FAULT_S, outage_s), *pods(), *redis(), *deeds(fault), *looks(),
+        *phases(),
+        *requests(FAULT_S, outage_s),
+        *pods(),
+        *redis(),
+        *deeds(fault),
+        *looks(),
     ]
 
 
