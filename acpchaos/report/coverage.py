@@ -1,14 +1,14 @@
-"""The check-list map: for every row of the vendor's document, what the shown runs say about it.
+"""The check-list map, laid out by chapter; what each row's status is, the check room says.
 
-Room: report. A row no shown claim names is "not yet proven": silence never counts as success.
+Room: report. It must not decide what counts as proven.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 
-from acpchaos.check.checklist import Row, load_checklist
-from acpchaos.check.verdict import JudgedClaim, Outcome, merge
-from acpchaos.report.words import NOT_YET_PROVEN, WORST_FIRST
+from acpchaos.check.checklist import NOT_YET_PROVEN, PROVEN, RowStatus, status_of_rows
+from acpchaos.check.verdict import JudgedClaim, Outcome
+from acpchaos.report.words import WORST_FIRST
 
 TITLES = {
     "HARD": "Hardening",
@@ -24,16 +24,12 @@ TITLES = {
     "HA7": "Backup procedures",
     "HA8": "Disaster recovery",
 }
-
-
-@dataclass(frozen=True)
-class RowView:
-    """A check-list row with its merged verdict and the claims it comes from."""
-
-    id: str
-    says: str
-    verdict: str
-    claims: tuple[str, ...]
+# Proven first, as people ask for it first; then worst first; open rows last.
+ORDER = (
+    PROVEN,
+    *(outcome.value for outcome in WORST_FIRST if outcome is not Outcome.PASSED),
+    NOT_YET_PROVEN,
+)
 
 
 @dataclass(frozen=True)
@@ -41,32 +37,23 @@ class Chapter:
     """The rows that share an id prefix."""
 
     title: str
-    prefix: str
-    rows: list[RowView]
+    rows: list[RowStatus]
 
     @property
     def tally(self) -> list[tuple[str, int]]:
-        """(verdict, count), worst first, open rows last, zeros left out."""
-        return [(word, count) for word, count in tally([self]) if count]
+        """(status, count) of this chapter, without zeros."""
+        return tally([self])
 
 
-def chapters(claims: list[JudgedClaim], rows: list[Row] | None = None) -> list[Chapter]:
-    """All rows by chapter, in the order of the check-list; `rows` replaces the stored list."""
-    grouped: dict[str, list[RowView]] = {}
-    for row in load_checklist() if rows is None else rows:
-        grouped.setdefault(row.id.rsplit("-", 1)[0], []).append(_row_view(row, claims))
-    return [Chapter(TITLES.get(prefix, prefix), prefix, found) for prefix, found in grouped.items()]
-
-
-def _row_view(row: Row, claims: list[JudgedClaim]) -> RowView:
-    naming = [claim for claim in claims if row.id in claim.rows]
-    verdict = merge(c.verdict.outcome for c in naming).value if naming else NOT_YET_PROVEN
-    return RowView(row.id, row.statement, verdict, tuple(claim.id for claim in naming))
+def chapters(claims: list[JudgedClaim]) -> list[Chapter]:
+    """All rows by chapter, in the order of the check-list."""
+    grouped: dict[str, list[RowStatus]] = {}
+    for status in status_of_rows(claims):
+        grouped.setdefault(status.row.id.rpartition("-")[0], []).append(status)
+    return [Chapter(TITLES.get(prefix, prefix), found) for prefix, found in grouped.items()]
 
 
 def tally(found: list[Chapter]) -> list[tuple[str, int]]:
-    """Rows per verdict: proven first as people ask for it first, then worst first, open last."""
-    counts = Counter(row.verdict for chapter in found for row in chapter.rows)
-    worst_first = [outcome.value for outcome in WORST_FIRST if outcome is not Outcome.PASSED]
-    order = [Outcome.PASSED.value, *worst_first, NOT_YET_PROVEN]
-    return [(word, counts[word]) for word in order]
+    """(status, count) over chapters, in the order of reading, without zeros."""
+    counts = Counter(status.status for chapter in found for status in chapter.rows)
+    return [(word, counts[word]) for word in ORDER if counts[word]]

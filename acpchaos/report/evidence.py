@@ -12,6 +12,7 @@ import jinja2
 import msgspec
 from markupsafe import Markup
 
+from acpchaos.check.checklist import NOT_YET_PROVEN, PROVEN
 from acpchaos.check.judge import judge
 from acpchaos.check.verdict import JudgedClaim, Outcome, merge
 from acpchaos.record.run import Run, RunFolder, load_run
@@ -97,9 +98,10 @@ def render(views: list[RunView]) -> str:
         counted=words.counted(claims),
         chapters=chapters,
         tally=coverage.tally(chapters),
+        proven_rows=dict(coverage.tally(chapters)).get(PROVEN, 0),
         total_rows=sum(len(chapter.rows) for chapter in chapters),
         signs={outcome.value: sign for outcome, sign in words.SIGNS.items()}
-        | {words.NOT_YET_PROVEN: "·"},
+        | {PROVEN: "✓", NOT_YET_PROVEN: "·"},
         started=moment(min((shown.run.meta.started_ns for shown in views), default=0)),
         played=_span(
             min((shown.run.meta.started_ns for shown in views), default=0),

@@ -55,7 +55,7 @@ def _table(judged: list[tuple[Path, Run, list[JudgedClaim]]]) -> list[str]:
 def _coverage(claims: list[JudgedClaim]) -> str:
     chapters = coverage.chapters(claims)
     total = sum(len(chapter.rows) for chapter in chapters)
-    parts = [f"{count} {word}" for word, count in coverage.tally(chapters) if count]
+    parts = [f"{count} {word}" for word, count in coverage.tally(chapters)]
     return f"Check-list, {total} rows: {', '.join(parts)}."
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from acpchaos.check.verdict import JudgedClaim, Outcome
 
-NOT_YET_PROVEN = "not yet proven"
 SIGNS = {
     Outcome.DIRTY: "!",
     Outcome.FAILED: "✕",
@@ -46,6 +45,8 @@ def headline(claims: list[JudgedClaim], merged: Outcome) -> str:
     tally, total = dict(counted(claims)), len(claims)
     failed, open_ = tally.get(Outcome.FAILED, 0), tally.get(Outcome.INCONCLUSIVE, 0)
     applicable = total - tally.get(Outcome.NOT_APPLICABLE, 0)
+    if not claims:
+        return "No claim was judged"
     if merged is Outcome.DIRTY:
         return "The target was left changed"
     if merged is Outcome.FAILED:
