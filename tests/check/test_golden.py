@@ -11,7 +11,12 @@ from acpchaos.check.verdict import Outcome, merge
 from acpchaos.record.events import Fault, Health, Phase, Undo, Witness
 from acpchaos.record.run import Run, RunFolder
 
-P, F, I, D = Outcome.PASSED, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.DIRTY
+P, F, I, D = (  # noqa: E741
+    Outcome.PASSED,
+    Outcome.FAILED,
+    Outcome.INCONCLUSIVE,
+    Outcome.DIRTY,
+)
 
 ALL = ("never-down", "errors", "replicas", "sessions")
 

@@ -135,7 +135,7 @@ def test_a_folder_holds_one_run_only(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="run.json"):
+    with pytest.raises(UsageError, match=r"run\.json"):
         load_run(tmp_path)
 
 
