@@ -1,8 +1,10 @@
 """Steady-state probes of the experiments: all parts are looked at, and each look is an event.
 
-Room: faults. Chaos Toolkit asks before and after the method and stops at the first probe that is out
-of tolerance, so one probe looks at everything and answers one truth value.
+Room: faults. Chaos Toolkit asks before and after the method and stops at the first probe that is
+out of tolerance, so one probe looks at everything and answers one truth value.
 """
+
+from contextlib import suppress
 
 from acpchaos.errors import DeadlinePassed
 from acpchaos.faults import health
@@ -28,10 +30,8 @@ def healthy(parts: str, budget_s: float = 30.0) -> bool:
                 last[name] = health.look(session.cluster, session.profile, name)
         return all(part.ok for part in last.values())
 
-    try:
+    with suppress(DeadlinePassed):  # what was seen last is told below
         eventually(f"healthy {parts}", whole, float(budget_s), 1.0)
-    except DeadlinePassed:
-        pass  # what was seen last is told below
     for name, part in last.items():
         when = "after" if name in _asked else "before"
         _asked.add(name)

@@ -1,0 +1,93 @@
+"""A three-zone target as the lab makes it, on the fake API server, and its profile file."""
+
+from pathlib import Path
+
+from fake_api.server import FakeApi
+from fake_api.store import Object
+
+NAMESPACE = "acp-system"
+KUBE_SYSTEM_UID = "uid-of-kube-system"
+NODES = {"worker-a": "zone-a", "worker-b": "zone-b", "worker-c": "zone-c"}
+REDIS = (
+    "run_id:{run_id}\r\nrole:master\r\nconnected_slaves:1\r\ncluster_state:ok\r\n"
+    "cluster_slots_ok:16384\r\n7\r\n"
+)
+
+
+def labels(name: str) -> dict[str, str]:
+    if name == "timescaledb":
+        return {"app": name, "cluster-name": name}
+    both = {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": "acp"}
+    return both
+
+
+def build(api: FakeApi) -> None:
+    """Nodes, workloads and budgets; Redis answers as three healthy masters."""
+    store = api.store
+    store.put("namespaces", {"metadata": {"name": "kube-system", "uid": KUBE_SYSTEM_UID}})
+    allowed = {"acpchaos.io/allowed": "true"}
+    store.put("namespaces", {"metadata": {"name": NAMESPACE, "labels": dict(allowed)}})
+    healthy = {"conditions": [{"type": "Ready", "status": "True"}]}
+    for name, zone in NODES.items():
+        meta = {"name": name, "labels": allowed | {"topology.kubernetes.io/zone": zone}}
+        store.put("nodes", {"metadata": meta, "spec": {}, "status": dict(healthy)})
+    control = {"name": "control-plane", "labels": {}}
+    store.put("nodes", {"metadata": control, "spec": {}, "status": dict(healthy)})
+    for name in ("acp", "acp-workers"):
+        workload(api, "deployments", name)
+    for name in ("redis-cluster", "postgresql", "timescaledb"):
+        workload(api, "statefulsets", name, volumes=True)
+    daemon(api)
+    api.on_exec = lambda pod, argv: (REDIS.format(run_id=_uid(api, pod)), 0)
+    with store.lock:
+        store.reconcile()
+
+
+def _uid(api: FakeApi, pod: str) -> str:
+    with api.store.lock:
+        return str(api.store.get(("pods", NAMESPACE, pod))["metadata"]["uid"])
+
+
+def workload(api: FakeApi, plural: str, name: str, *, volumes: bool = False) -> None:
+    selector = {"matchLabels": labels(name)}
+    spec: Object = {"replicas": 3, "selector": selector}
+    if volumes:
+        spec["volumeClaimTemplates"] = [{"metadata": {"name": "data"}}]
+    meta = {"name": name, "namespace": NAMESPACE, "generation": 1, "labels": labels(name)}
+    api.store.put(plural, {"metadata": meta, "spec": spec})
+    budget = {"maxUnavailable": 1, "selector": selector}
+    item = {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": budget,
+            "status": {"disruptionsAllowed": 1}}  # fmt: skip
+    api.store.put("poddisruptionbudgets", item)
+
+
+def daemon(api: FakeApi) -> None:
+    """A DaemonSet pod with scratch volume, a mirror pod and a pod without owner per node."""
+    for node in NODES:
+        owners = {"agent": [{"kind": "DaemonSet", "controller": True, "uid": "ds"}],
+                  "mirror": [{"kind": "Node", "controller": True, "uid": "n"}], "bare": []}  # fmt: skip
+        for name, references in owners.items():
+            meta = {"name": f"{name}-{node}", "namespace": "kube-system",
+                    "ownerReferences": references}  # fmt: skip
+            spec = {"nodeName": node, "volumes": [{"name": "x", "emptyDir": {}}]}
+            api.store.put("pods", {"metadata": meta, "spec": spec, "status": {"phase": "Running"}})
+
+
+def write_profile(api: FakeApi, folder: Path, **pins: str) -> Path:
+    """A kubeconfig for the fake server and a profile that points to it."""
+    (folder / "kubeconfig").write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: other\n"
+        f"clusters: [{{name: c, cluster: {{server: 'http://{api.host}'}}}}]\n"
+        "users: [{name: u, user: {token: t0ken}}]\n"
+        "contexts: [{name: fake, context: {cluster: c, user: u}}]\n"
+    )
+    uid, host = pins.get("uid", KUBE_SYSTEM_UID), pins.get("host", api.host)
+    path = folder / "fake.toml"
+    path.write_text(
+        '[cluster]\nkubeconfig = "kubeconfig"\ncontext = "fake"\n'
+        f'kube_system_uid = "{uid}"\napi_host = "{host}"\n'
+        '[service]\nbase_url = "https://localhost:8443"\n'
+        "[experiments]\nzones = true\nredis_cluster = true\nhpa = true\n"
+        'may_disrupt = ["acp", "nodes", "redis"]\n'
+    )
+    return path

@@ -1,0 +1,168 @@
+"""The HTTP side of the fake API server, with watches and exec over WebSocket."""
+
+import base64
+import hashlib
+import json
+import re
+import struct
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from fake_api.store import Key, Object, Refused, Store, forbidden
+
+_PATH = re.compile(
+    r"^/(?:api|apis/[^/]+)/[^/]+(?:/namespaces/(?P<ns>[^/]+)(?=/))?/(?P<plural>[a-z]+)"
+    r"(?:/(?P<name>[^/]+))?(?:/(?P<sub>.+))?$"
+)
+Exec = Callable[[str, list[str]], tuple[str, int]]
+
+
+class FakeApi:
+    """A running server. `store` is the cluster; `on_exec` answers commands in pods."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.on_exec: Exec = lambda pod, argv: ("", 0)
+        api = self
+
+        class Handler(_Handler):
+            fake = api
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self.closing = False
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self) -> None:
+        self.closing = True
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeApi
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests print nothing."""
+
+    def _serve(self) -> None:
+        if self.fake.closing:  # a kept-alive connection; hang up as a dead server would
+            self.close_connection = True
+            return None
+        parts = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length) or b"{}")
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        store = self.fake.store
+        call = f"{self.command} {parts.path}"
+        try:
+            with store.lock:
+                store.calls.append(call)
+                store.reconcile()
+                if forbidden(store, call):
+                    raise Refused(403, f"forbidden: {call}")
+                if "watch" not in query and not parts.path.endswith("/exec"):
+                    answer = self._answer(parts.path, query, body)
+                    store.reconcile()
+                    return self._send(200, answer)
+            if "watch" in query:
+                return self._watch(parts.path, query)
+            return self._exec(parts.path, parse_qs(parts.query))
+        except Refused as error:
+            causes = [{"message": text} for text in error.causes]
+            status = {"kind": "Status", "message": error.message, "details": {"causes": causes}}
+            return self._send(error.status, status)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def _answer(self, path: str, query: dict[str, str], body: Object) -> Object:
+        store, (plural, space, name, sub) = self.fake.store, _parsed(path)
+        key: Key = (plural, space, name)
+        if self.command == "POST":
+            if sub == "eviction":
+                store.evict(key, body.get("deleteOptions") or {})
+                return {"kind": "Status", "status": "Success"}
+            return store.create(plural, space, body)
+        if self.command == "PUT":
+            return store.replace(key, body)
+        if self.command == "PATCH":
+            return store.patch(key, body)
+        if self.command == "DELETE":
+            store.delete(key, body)
+            return {"kind": "Status", "status": "Success"}
+        if name:
+            return store.get(key)
+        labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+        version = str(max([store.oldest, *(entry[0] for entry in store.history)]))
+        items = store.items(plural, space, labels, fields)
+        return {"metadata": {"resourceVersion": version}, "items": items}
+
+    def _watch(self, path: str, query: dict[str, str]) -> None:
+        store, (plural, space, _, _) = self.fake.store, _parsed(path)
+        seen = int(query["resourceVersion"])
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while not self.fake.closing:
+            with store.lock:
+                if seen < store.oldest:
+                    error = {"kind": "Status", "code": 410, "message": "too old"}
+                    self._chunk({"type": "ERROR", "object": error})
+                    break
+                fresh = [entry for entry in store.history if entry[0] > seen]
+                if not fresh:
+                    store.changed.wait(0.2)
+            for version, kind, change, item in fresh:
+                seen = version
+                if kind == plural and item["metadata"].get("namespace", "") in ("", space):
+                    self._chunk({"type": change, "object": item})
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _chunk(self, event: Object) -> None:
+        data = json.dumps(event).encode() + b"\n"
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _exec(self, path: str, query: dict[str, list[str]]) -> None:
+        pod = _parsed(path)[2]
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", accept)
+        self.send_header("Sec-WebSocket-Protocol", "v5.channel.k8s.io")
+        self.end_headers()
+        out, code = self.fake.on_exec(pod, query["command"])
+        end: Object = {"status": "Success"}
+        if code:
+            cause = {"reason": "ExitCode", "message": str(code)}
+            end = {"status": "Failure", "details": {"causes": [cause]}}
+        for channel, text in ((1, out), (3, json.dumps(end))):
+            data = bytes([channel]) + text.encode()
+            self.wfile.write(b"\x82" + struct.pack(">BH", 126, len(data)) + data)
+        self.wfile.write(b"\x88\x02\x03\xe8")
+        self.close_connection = True
+
+    def _send(self, status: int, answer: Object) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def _parsed(path: str) -> tuple[str, str, str, str]:
+    found = _PATH.match(path)
+    if not found:
+        raise Refused(404, f"no such path {path}")
+    parts = found.groupdict("")
+    if parts["plural"] == "namespaces":
+        return "namespaces", "", parts["name"] or parts["ns"], parts["sub"]
+    return parts["plural"], parts["ns"], parts["name"], parts["sub"]
