@@ -17,6 +17,7 @@ from acpchaos.report.svg import NS_PER_S, TimeScale, element, group, line, text
 WIDTH, LEFT, RIGHT = 1120.0, 172.0, 1064.0
 HEADER, LANE_GAP, AXIS = 50.0, 13.0, 26.0
 CHARACTER = 6.1  # widest average glyph of the label font, to keep labels from overlapping
+TITLE_LENGTH = 22  # characters of the lane font between the edge and the upper tick
 TICKS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 
 
@@ -58,6 +59,7 @@ def _lanes(scale: TimeScale, run: Run) -> list[lanes.Lane]:
         *lanes.prober_lanes(scale, run),
         *lanes.autoscaler_lanes(scale, run),
         *lanes.pods_lanes(scale, run),
+        *lanes.node_lanes(scale, run),
         *lanes.redis_lanes(scale, run),
     ]
 
@@ -65,7 +67,7 @@ def _lanes(scale: TimeScale, run: Run) -> list[lanes.Lane]:
 def _placed(lane: lanes.Lane, y: float) -> Markup:
     """A lane at its height, with its words in the margins."""
     two_lines = lane.height >= 24
-    words = [text(0, 11, lane.title, "lane")]
+    words = [_title(lane.title)]
     if two_lines:
         words.append(text(0, 24, lane.note, "note"))
     if lane.ceiling:
@@ -73,6 +75,14 @@ def _placed(lane: lanes.Lane, y: float) -> Markup:
     if lane.last:
         words.append(text(RIGHT + 6, min(lane.height, 14), lane.last, "last"))
     return group([*words, *lane.body], transform=f"translate(0,{y:g})")
+
+
+def _title(words: str) -> Markup:
+    """A lane's name, cut where the drawing begins; the whole of it shows on hover."""
+    if len(words) <= TITLE_LENGTH:
+        return text(0, 11, words, "lane")
+    cut = f"{words[: TITLE_LENGTH - 1]}…"
+    return element("text", element("title", words), cut, x=0, y=11, class_="lane")
 
 
 def _faults(run: Run, scale: TimeScale, bottom: float) -> Markup:

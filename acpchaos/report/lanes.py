@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from acpchaos.record.events import Autoscaler, Pod, RedisNode, Request
+from acpchaos.record.events import Autoscaler, Node, Pod, RedisNode, Request
 from acpchaos.record.run import Run
 from acpchaos.report.svg import (
     NS_PER_S,
@@ -26,6 +26,7 @@ from acpchaos.report.svg import (
 
 ALL_SLOTS = 16384  # hash slots of any Redis Cluster
 MAX_BUCKETS = 6000  # keeps an hour-long run's page under a few megabytes
+FIRST_ROUND_NS = NS_PER_S // 2  # nodes are first looked at one after another: no rise to draw
 LABEL_ROOM = 12.0  # a step narrower than this carries no label
 RAIL = 4.0  # height of the rail that ticks every bucket with a bad request
 
@@ -124,28 +125,30 @@ def _milliseconds(value_ms: float) -> str:
     return f"{value_ms / 1000:g} s" if value_ms >= 1000 else f"{value_ms:g} ms"
 
 
-def prober_lane(scale: TimeScale, requests: list[Request], title: str) -> Lane:
+def prober_lane(scale: TimeScale, requests: list[Request], title: str, note: str) -> Lane:
     """Every probe of one endpoint as a tick: short and light when good, full height when bad."""
-    height = 16.0
-    good = [(scale.x(r.intended_ns), height - 5, 0.7, 5.0) for r in requests if not r.error]
+    height = 24.0
+    good = [(scale.x(r.intended_ns), height - 6, 0.7, 6.0) for r in requests if not r.error]
     bad: list[tuple[float, float, float, float]] = []
     for request in (r for r in requests if r.error):
         x = scale.x(request.intended_ns)
-        bad.append((x, 0, max(1.4, scale.x(request.t_ns) - x), height))
+        bad.append((x, 4, max(1.4, scale.x(request.t_ns) - x), height - 4))
     body = (
         element("path", d=_columns(good), class_="good"),
         element("path", d=_columns(bad), class_="bad"),
     )
-    return Lane(title, f"{len(requests)} probes", height, body, "", f"{len(bad)} bad")
+    return Lane(title, note, height, body, "", f"{len(bad)} bad")
 
 
 def prober_lanes(scale: TimeScale, run: Run) -> list[Lane]:
     """One lane per endpoint the prober asked, in order of name."""
-    endpoints: defaultdict[str, list[Request]] = defaultdict(list)
+    endpoints: defaultdict[tuple[str, str], list[Request]] = defaultdict(list)
     for request in run.requests(source="prober"):
-        same = not request.step or request.step == request.flow
-        endpoints[request.flow if same else f"{request.flow} · {request.step}"].append(request)
-    return [prober_lane(scale, endpoints[name], f"Probe {name}") for name in sorted(endpoints)]
+        endpoints[request.flow, request.step].append(request)
+    return [
+        prober_lane(scale, seen, flow, f"prober: {step}" if step not in ("", flow) else "prober")
+        for (flow, step), seen in sorted(endpoints.items())
+    ]
 
 
 def ready_steps(pods: list[Pod]) -> dict[str, Steps]:
@@ -187,11 +190,24 @@ def _step_lane(
 def pods_lanes(scale: TimeScale, run: Run) -> list[Lane]:
     """One lane per workload: how many of its pods were ready."""
     found = ready_steps(run.of(Pod))
-    order = sorted(found, key=lambda app: (app != "acp", app != "acp-workers", app))
-    return [
-        _step_lane(scale, app, "pods ready", found[app], max(v for _, v in found[app]))
-        for app in order
-    ]
+    lanes: list[Lane] = []
+    for app in sorted(found, key=lambda app: (app != "acp", app != "acp-workers", app)):
+        top = max(count for _, count in found[app])
+        lanes.append(_step_lane(scale, app or "other pods", "pods ready", found[app], top))
+    return lanes
+
+
+def node_lanes(scale: TimeScale, run: Run) -> list[Lane]:
+    """How many cluster nodes were ready and open to new pods."""
+    open_: set[str] = set()
+    steps: Steps = []
+    for node in run.of(Node):
+        fit = node.ready and not node.unschedulable and not node.gone
+        (open_.add if fit else open_.discard)(node.name)
+        if not steps or steps[-1][1] != len(open_):
+            steps.append((node.t_ns, len(open_)))
+    top = max((count for _, count in steps), default=0)
+    return [_step_lane(scale, "Nodes", "ready, not cordoned", steps, top)] if top else []
 
 
 def autoscaler_lanes(scale: TimeScale, run: Run) -> list[Lane]:
@@ -220,12 +236,15 @@ def redis_lanes(scale: TimeScale, run: Run) -> list[Lane]:
     latest: dict[str, RedisNode] = {}
     nodes: Steps = []
     served: Steps = []
-    for event in run.of(RedisNode):
+    seen = run.of(RedisNode)
+    for event in seen:
         latest[event.pod] = event
         answering = [node for node in latest.values() if node.reachable]
         slots = min((n.slots if n.state == "ok" else 0 for n in answering), default=0)
         for steps, value in ((nodes, len(answering)), (served, 100 * slots / ALL_SLOTS)):
-            if not steps or steps[-1][1] != value:
+            if event.t_ns - seen[0].t_ns < FIRST_ROUND_NS:
+                steps[:] = [(seen[0].t_ns, round(value, 1))]
+            elif steps[-1][1] != round(value, 1):
                 steps.append((event.t_ns, round(value, 1)))
     if not latest:
         return []

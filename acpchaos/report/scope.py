@@ -80,7 +80,7 @@ def _seen(run: Run, against: list[str]) -> Answer:
     """Objections name each gap that matters; gaps too short to matter are counted."""
     gaps = len(run.of(Gap))
     short = f"{gaps} {plural('gap', gaps)}" if gaps else "no gap"
-    return _answer("Recorders saw all", against, short, ())
+    return _answer("Record whole", against, short, ())
 
 
 def _clean(run: Run) -> Answer:

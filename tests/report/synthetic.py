@@ -15,6 +15,7 @@ from acpchaos.record.events import (
     Fault,
     Gap,
     Health,
+    Node,
     Observation,
     Phase,
     Pod,
@@ -153,6 +154,14 @@ def pods() -> list[AnyEvent]:
     return found
 
 
+def nodes() -> list[AnyEvent]:
+    """Four nodes; one is cordoned from the fault until repair."""
+    found: list[AnyEvent] = [Node(t_ns=at(-1), name=f"node-{n}", ready=True) for n in range(4)]
+    for second, cordoned in ((FAULT_S, True), (REPAIR_S, False)):
+        found.append(Node(t_ns=at(second), name="node-3", ready=True, unschedulable=cordoned))
+    return found
+
+
 def redis() -> list[AnyEvent]:
     """Every second each node's view: away from the fault on, slots served once all are back."""
     found: list[AnyEvent] = []
@@ -241,6 +250,7 @@ def events(fault: str = "redis-wipe", outage_s: float = OUTAGE_S) -> list[AnyEve
         *phases(),
         *requests(FAULT_S, outage_s),
         *pods(),
+        *nodes(),
         *redis(),
         *deeds(fault),
         *looks(),

@@ -7,9 +7,9 @@ import pytest
 from acpchaos.record.events import AnyEvent
 from acpchaos.record.run import Run
 from acpchaos.report.chart import LEFT, RIGHT, timeline
-from acpchaos.report.lanes import bucket_ns, ready_steps, redis_lanes
+from acpchaos.report.lanes import bucket_ns, node_lanes, ready_steps, redis_lanes
 from acpchaos.report.moments import fault_windows, origin_ns, relative
-from acpchaos.report.svg import TimeScale, step_line
+from acpchaos.report.svg import TimeScale, number, step_line
 from tests.report import synthetic
 from tests.report.page import Tag, read
 
@@ -83,8 +83,8 @@ def test_all_lanes_are_there_and_inside_the_drawing() -> None:
     svg = drawn(synthetic.events())
     titles = [tag.text for tag in svg.all("text", "lane")]
     assert titles == [
-        "Requests", "Response time", "Probe alive", "Probe token", "acp replicas", "acp",
-        "acp-workers", "postgresql", "redis-cluster", "Redis nodes", "Redis slots",
+        "Requests", "Response time", "alive", "token", "acp replicas", "acp",
+        "acp-workers", "postgresql", "redis-cluster", "Nodes", "Redis nodes", "Redis slots",
     ]  # fmt: skip
     height = float(svg.all("svg")[0].attributes["viewbox"].split()[3])
     tops = [float(y) for y in re.findall(r"translate\(0,([\d.]+)\)", transforms_of(svg))]
@@ -160,3 +160,11 @@ def test_long_runs_use_wider_columns_and_say_so() -> None:
 def test_steps_before_the_scale_are_not_drawn() -> None:
     scale = TimeScale(100, 200, 0, 100)
     assert step_line(scale, [(0, 1), (50, 2), (150, 1)], 10, 2) == "M0 0H50V5H100"
+
+
+def test_a_cordoned_node_shows_as_a_dip() -> None:
+    scale = TimeScale(synthetic.at(0), synthetic.at(90), LEFT, RIGHT)
+    (lane,) = node_lanes(scale, made(synthetic.nodes()))
+    stair = read(str(lane.body[1])).all("path")[0].attributes["d"]
+    assert lane.ceiling == "4" and lane.last == "4"
+    assert f"H{number(x_of(30))}V6.5H{number(x_of(40))}V0" in stair
