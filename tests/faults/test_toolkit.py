@@ -1,0 +1,197 @@
+"""Real Chaos Toolkit children on the fake API server: whatever stops them, the target is clean."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_api.scene import NAMESPACE
+from fake_api.server import FakeApi
+
+from acpchaos.faults import toolkit
+from acpchaos.target.profile import PROJECT, load_profile
+from acpchaos.wait import eventually
+from faults.told import cordoned, events, undo_records
+
+EXPERIMENTS = sorted((PROJECT / "experiments").glob("*.yaml"))
+DRAIN: dict[str, Any] = {"zone": "zone-a", "deadline_s": 20.0, "stuck_s": 2.0, "hold_s": 0.0}
+
+
+def leases(api: FakeApi) -> list[str]:
+    with api.store.lock:
+        return [key[2] for key in api.store.objects if key[0] == "leases"]
+
+
+def play(
+    profile_path: Path, run_dir: Path, name: str, configuration: dict[str, Any], **more: Any
+) -> toolkit.Played:
+    return toolkit.run(
+        PROJECT / "experiments" / name, run_dir, load_profile(profile_path), configuration,
+        target=str(profile_path), deadline_s=more.pop("deadline_s", 60), **more,
+    )  # fmt: skip
+
+
+def test_every_experiment_is_valid() -> None:
+    assert len(EXPERIMENTS) == 5
+    for path in EXPERIMENTS:
+        done = subprocess.run(
+            [sys.executable, "-m", "chaostoolkit", "--no-version-check", "--no-log-file",
+             "validate", str(path)],
+            capture_output=True, text=True, cwd=PROJECT, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_drain_and_back(api: FakeApi, profile_path: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "run-7"
+    played = play(profile_path, run_dir, "zone-drain.yaml", DRAIN)
+    assert (played.outcome, played.conclusive) == ("passed", True), played.why
+    assert (played.undone, played.dirty) == ((), "")
+    told = events(run_dir / "events" / "chaos.ndjson")
+    assert [e["outcome"] for e in told if e["kind"] == "witness"] == ["installed"]
+    health = {(e["what"], e["when"], e["ok"]) for e in told if e["kind"] == "health"}
+    assert {("redis", "before", True), ("nodes", "after", True)} <= health
+    assert [e["state"] for e in told if e["kind"] == "undo"] == ["recorded", "reverted", "verified"]
+    assert cordoned(api) == [] and undo_records(api) == [] and leases(api) == []
+    assert not (run_dir / "chaos" / "kubeconfig").exists()
+    assert "t0ken" not in "".join(
+        path.read_text() for path in run_dir.rglob("*") if path.is_file()
+    )
+
+
+def test_unhealthy_target_is_never_touched(
+    api: FakeApi, profile_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.on_exec = lambda pod, argv: ("", 1)  # no Redis node answers
+    text = (PROJECT / "experiments" / "zone-drain.yaml").read_text()
+    quick = tmp_path / "quick.yaml"
+    quick.write_text(text.replace("analytics\"}", 'analytics", budget_s: 1}'))
+    played = toolkit.run(
+        quick, tmp_path / "run", load_profile(profile_path), DRAIN,
+        target=str(profile_path), deadline_s=60,
+    )  # fmt: skip
+    assert (played.outcome, played.conclusive) == ("baseline-not-met", False)
+    assert not [call for call in api.store.calls if call.startswith("PATCH") and "/nodes/" in call]
+
+
+def slow_drain(api: FakeApi) -> None:
+    with api.store.lock:
+        api.store.get(("poddisruptionbudgets", NAMESPACE, "acp"))["spec"]["maxUnavailable"] = 0
+
+
+def alone(profile_path: Path, run_dir: Path) -> subprocess.Popen[bytes]:
+    """`chaos run` typed by hand, with the toolkit's default rollback strategy."""
+    environment = os.environ | {
+        "ACPCHAOS_TARGET": str(profile_path), "ACPCHAOS_RUN_DIR": str(run_dir),
+        "ZONE_DRAIN_ZONE": "zone-a", "ZONE_DRAIN_DEADLINE_S": "60", "ZONE_DRAIN_STUCK_S": "60",
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "chaostoolkit", "--no-version-check", "--no-log-file", "run",
+         "--journal-path", str(run_dir / "journal.json"),
+         str(PROJECT / "experiments" / "zone-drain.yaml")],
+        cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_during_a_drain_leaves_no_cordoned_node(
+    api: FakeApi, profile_path: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    slow_drain(api)
+    run_dir = tmp_path / "run-8"
+    run_dir.mkdir()
+    child = alone(profile_path, run_dir)
+    try:
+        eventually("the cordon", lambda: cordoned(api) == ["worker-a"], 40, 0.1)
+        assert undo_records(api) == ["acpchaos-undo-run-8"]
+        child.send_signal(number)
+        child.wait(30)
+    finally:
+        child.kill()
+    assert cordoned(api) == [] and undo_records(api) == [] and leases(api) == []
+
+
+def test_ctrl_c_at_the_runner_passes_on_and_leaves_no_cordoned_node(
+    api: FakeApi, profile_path: Path, tmp_path: Path
+) -> None:
+    slow_drain(api)
+    script = (
+        "import sys; from pathlib import Path; from acpchaos.faults import toolkit;"
+        "from acpchaos.target.profile import load_profile; p = sys.argv[1];"
+        "toolkit.run(Path('experiments/zone-drain.yaml'), Path(sys.argv[2]), load_profile(p),"
+        "{'zone': 'zone-a', 'deadline_s': 60.0, 'stuck_s': 60.0}, target=p, deadline_s=90)"
+    )
+    runner = subprocess.Popen(
+        [sys.executable, "-c", script, str(profile_path), str(tmp_path / "run-9")],
+        cwd=PROJECT, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        eventually("the cordon", lambda: cordoned(api) == ["worker-a"], 40, 0.1)
+        runner.send_signal(signal.SIGINT)
+        _, stderr = runner.communicate(timeout=40)
+    finally:
+        runner.kill()
+    assert b"KeyboardInterrupt" in stderr
+    assert cordoned(api) == [] and undo_records(api) == [] and leases(api) == []
+
+
+def test_killed_child_is_undone_by_its_parent(
+    api: FakeApi, profile_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL: no rollback, no handler, no net below; only the record in the cluster is left."""
+    slow_drain(api)
+    started: list[subprocess.Popen[bytes]] = []
+    start = toolkit._start
+    monkeypatch.setattr(
+        toolkit, "_start", lambda *given: started.append(start(*given)) or started[-1]
+    )
+
+    def kill_when_cordoned() -> None:
+        eventually("the cordon", lambda: cordoned(api) == ["worker-a"], 40, 0.1)
+        started[0].kill()
+
+    killer = threading.Thread(target=kill_when_cordoned)
+    killer.start()
+    slow = DRAIN | {"deadline_s": 60.0, "stuck_s": 60.0}
+    played = play(profile_path, tmp_path / "run-10", "zone-drain.yaml", slow)
+    killer.join()
+    assert (played.outcome, played.conclusive) == ("crashed", False)
+    assert played.undone == ("cordon worker-a",)
+    assert cordoned(api) == [] and undo_records(api) == []
+
+
+def test_stop_and_deadline_end_the_child(api: FakeApi, profile_path: Path, tmp_path: Path) -> None:
+    slow_drain(api)
+    stop = threading.Event()
+    stop.set()
+    slow = DRAIN | {"deadline_s": 60.0, "stuck_s": 60.0}
+    stopped = play(profile_path, tmp_path / "run-11", "zone-drain.yaml", slow, stop=stop)
+    assert (stopped.outcome, stopped.conclusive) == ("stopped", False)
+    overdue = play(profile_path, tmp_path / "run-12", "zone-drain.yaml", slow, deadline_s=1)
+    assert (overdue.outcome, overdue.conclusive) == ("overdue", False)
+    assert cordoned(api) == []
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        ({"outcome": "passed", "conclusive": True, "verdict": "held"}, ("passed", True)),
+        ({"outcome": "deviated", "conclusive": True}, ("deviated", True)),
+        (
+            {"outcome": "passed", "conclusive": False,
+             "warnings": [{"code": "method-activity-failed", "message": "drain failed"}]},
+            ("passed", False),
+        ),
+        ({"outcome": "baseline-not-met", "conclusive": False}, ("baseline-not-met", False)),
+        ({"outcome": "interrupted"}, ("interrupted", False)),
+    ],
+)  # fmt: skip
+def test_report_is_mapped(report: dict[str, Any], expected: tuple[str, bool]) -> None:
+    played = toolkit.told(report)
+    assert (played.outcome, played.conclusive) == expected
+    for warning in report.get("warnings", []):
+        assert warning["message"] in played.why
