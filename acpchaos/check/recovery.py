@@ -16,16 +16,19 @@ from acpchaos.record.run import Run
 SETTLED = 5  # requests of a flow that must follow a recovery for it to count as one
 SETTLED_BAD_RATIO = 0.05  # of the requests after a recovery; more is not recovered
 
+_OPEN_NS = 2**63 - 1  # the end of what had not ended when the record did
 _NO_FAULT = "the record has no injected fault with a recovery phase"
 
 
 def replicas_return(run: Run, app: str, within_s: float) -> Verdict:
-    """As many pods of `app` serve as before the fault, for good, within `within_s` seconds.
+    """Whenever fewer pods of `app` serve than before the fault, as many do again within `within_s`
+    seconds, and still do when the record ends.
 
     Where an autoscaler wants fewer, its wish counts. A run in which no pod went away shows nothing.
+    A drain takes pods one after the other; each loss has its own time, the worst one counts.
     """
-    window, since_ns = disturbed(run), struck_ns(run)
-    if window is None or since_ns is None:
+    window = disturbed(run)
+    if window is None:
         return unproven(_NO_FAULT)
     before = ready_at(run, app, window.begin_ns)
     if not before:
@@ -34,31 +37,33 @@ def replicas_return(run: Run, app: str, within_s: float) -> Verdict:
     lost = [pod for uid, pod in before.items() if uid not in left]
     if not lost:
         return unproven(f"no pod of {app} went away, so none was shown to return")
-    fewest, back_ns = _return_of(run, app, window.begin_ns, len(before))
+    fewest, shortfalls = _shortfalls(run, app, window.begin_ns, len(before))
     seen = f"{len(before)} pods of {app} before, at least {fewest} during, {len(lost)} replaced"
     evidence = tuple(f"gone: {pod.name} on {pod.node}" for pod in lost)
-    if back_ns is None:
+    if shortfalls and shortfalls[-1].end_ns == _OPEN_NS:
         return answer(
             False, f"{seen}; not back when the record ended", "never", within_s, "s", evidence
         )
-    took_s = max(0.0, seconds(since_ns, back_ns))
-    why = f"{seen}; all back after {took_s:.1f} s"
-    return answer(took_s <= within_s, why, took_s, within_s, "s", evidence)
+    worst = max(shortfalls, key=lambda each: each.length_s, default=Window(0, 0))
+    why = f"{seen}; short of pods for {worst.length_s:.1f} s at most"
+    if shortfalls:
+        evidence += (f"short from {moment(run, worst.begin_ns)} to {moment(run, worst.end_ns)}",)
+    return answer(worst.length_s <= within_s, why, worst.length_s, within_s, "s", evidence)
 
 
-def _return_of(run: Run, app: str, since_ns: int, wanted: int) -> tuple[int, int | None]:
-    """(fewest ready pods after the fault, moment of the lasting return or None)."""
-    fewest, back_ns, short = wanted, since_ns, False
+def _shortfalls(run: Run, app: str, since_ns: int, wanted: int) -> tuple[int, list[Window]]:
+    """(fewest ready pods, stretches with too few of them); an open stretch ends at _OPEN_NS."""
+    fewest, short_ns, found = wanted, 0, []
     for t_ns, count in ready_counts(run, app):
         if t_ns <= since_ns:
             continue
         wishes = autoscaler_until(run, app, t_ns)
         enough = count >= min(wanted, wishes[-1].desired if wishes else wanted)
-        if enough and short:
-            back_ns = t_ns
-        short = not enough
+        if enough and short_ns:
+            found.append(Window(short_ns, t_ns))
+        short_ns = 0 if enough else short_ns or t_ns
         fewest = min(fewest, count)
-    return fewest, None if short else back_ns
+    return fewest, [*found, Window(short_ns, _OPEN_NS)] if short_ns else found
 
 
 def respread(run: Run, app: str, min_zones: float) -> Verdict:

@@ -10,7 +10,8 @@ Room: check. The drill tells facts as observations, named here; the last sight o
     old_client             {served, saw}   client made before the backup, on the restored copy
     wrong_cipher           {restored, saw} restore tried with another passphrase
     wrong_key              {served, saw}   ACP on the copy with another encryption key
-    unencrypted_read       {readable, saw} a stored object read without its key
+    unencrypted_read       {readable, saw} a stored object read without its key; or a list of them
+    backup_verify          {place: "ok" or what is wrong}, every stored file against its checksum
 """
 
 from typing import Any
@@ -45,11 +46,25 @@ def encrypted(run: Run) -> Verdict:
     if plain:
         why = f"{len(plain)} of {len(backups)} backups have no cipher"
         return answer(False, why, len(plain), 0, "plain backups", _listed(plain))
-    if not isinstance(tried, dict) or "readable" not in tried:
+    tries = tried if isinstance(tried, list) else [tried]
+    reads = [each for each in tries if isinstance(each, dict) and "readable" in each]
+    if not reads or len(reads) < len(tries):
         return unproven("no stored object was read without its key")
-    readable = bool(tried["readable"])
-    why = f"{len(backups)} backups with a cipher; read without the key: {tried.get('saw', '')}"
-    return answer(not readable, why, int(readable), 0, "plain backups", _listed(backups))
+    readable = sum(each["readable"] is not False for each in reads)
+    saw = "; ".join(str(each.get("saw", "")) for each in reads)
+    why = f"{len(backups)} backups with a cipher; read without the key: {saw}"
+    return answer(not readable, why, readable, 0, "plain backups", _listed(backups))
+
+
+def files_intact(run: Run) -> Verdict:
+    """Every stored file of each place has its checksum."""
+    verified = observed(run).get("backup_verify")
+    if not isinstance(verified, dict) or len(verified) < PLACES:
+        return unproven("the stored files were not verified in each place")
+    bad = {str(place): str(said) for place, said in sorted(verified.items()) if said != "ok"}
+    why = f"files intact in {len(verified) - len(bad)} of {len(verified)} places"
+    evidence = tuple(f"{place}: {said}" for place, said in bad.items())
+    return answer(not bad, why, len(bad), 0, "places", evidence)
 
 
 def content_equal(run: Run, within_s: float) -> Verdict:

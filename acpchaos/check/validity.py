@@ -66,18 +66,19 @@ def _not_ok(run: Run, when: str) -> list[str]:
 
 
 def _fault(run: Run) -> list[str]:
-    """Each fault was injected, and the last look of its witness saw it in full."""
+    """Each fault was injected, and its witness saw it in full at every look."""
     injected = [fault for fault in run.of(Fault) if fault.verb == "inject"]
     if not injected:
         return ["no fault was injected"]
     lines = [f"injection of {each.fault} failed" for each in injected if not each.ok]
-    witnesses = {witness.fault: witness for witness in run.of(Witness)}
-    for name in sorted({each.fault for each in injected}):
-        witness = witnesses.get(name)
-        if witness is None:
-            lines.append(f"no witness saw {name}")
-        elif witness.outcome != "installed":
-            lines.append(f"the witness of {name} says {witness.outcome}: {witness.saw}")
+    looks = run.of(Witness)
+    seen = {witness.fault for witness in looks}
+    lines += [f"no witness saw {name}" for name in sorted({e.fault for e in injected} - seen)]
+    lines += [
+        f"the witness of {look.fault} says {look.outcome}: {look.saw}"
+        for look in looks
+        if look.outcome != "installed"
+    ]
     return lines
 
 

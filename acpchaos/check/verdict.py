@@ -48,7 +48,9 @@ class JudgedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         v = self.verdict
-        numbers = "" if v.measured is None else f" (measured {v.measured} {v.unit}, budget {v.budget})"
+        numbers = (
+            "" if v.measured is None else f" (measured {v.measured} {v.unit}, budget {v.budget})"
+        )
         return f"{v.outcome}: {self.says}{numbers}. {v.why}"
 
 

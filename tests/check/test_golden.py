@@ -106,6 +106,13 @@ def test_weak_proof_is_inconclusive_and_named(
     assert words in reasons(records.run_of(events))
 
 
+def test_every_look_of_a_witness_must_see_the_fault() -> None:
+    later = Witness(
+        t_ns=records.at(51), fault="pod_loss", outcome="indeterminate", saw="nodes unreachable"
+    )
+    assert "says indeterminate" in reasons(records.run_of([*records.good_events(), later]))
+
+
 def test_clocks_apart_decide_nothing() -> None:
     run = records.good()
     run.meta.clock_offsets_ms["api server"] = -2500.0
