@@ -83,11 +83,17 @@ class RedisStore:
             taken_s = time.perf_counter() - begin
             metrics.REDIS.labels(entity, operation.lower()).observe(taken_s)
 
-    async def long_call(self, budget_s: float, operation: str, key: str, *args: Any) -> Any:
-        """As `call` for a blocking command, on the budget the caller names (seconds)."""
+    async def stream_read(self, stream: str, group: str, consumer: str, count: int) -> Any:
+        """New entries of a stream for one consumer; its key is not where `call` expects it."""
+        client = self._client
+        if client is None:
+            raise StoreUnavailable("redis", self._cause)
         try:
-            async with asyncio.timeout(budget_s):
-                return await self._send(operation, key, args)
+            async with asyncio.timeout(self._budget_s):
+                node = client.nodes_manager.slots_cache[key_slot(stream.encode())][0]
+                return await node.execute_command(
+                    "XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", stream, ">"
+                )
         except ResponseError as problem:
             if str(problem).startswith(MEANINGFUL):
                 raise
