@@ -11,6 +11,7 @@ that has slots otherwise: a shard that lost both its nodes is lost, and says so 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import ssl
@@ -81,7 +82,9 @@ def shards(pods: Sequence[Pod]) -> list[tuple[Pod, Pod]]:
     rows = [zones[zone] for zone in sorted(zones)]
     if len(rows) < 2 or any(len(row) != 2 for row in rows):
         seen = {zone: [pod.name for pod in row] for zone, row in zones.items()}
-        raise RuntimeError(f"no shards can be formed: two pods are needed in each zone, seen {seen}")
+        raise RuntimeError(
+            f"no shards can be formed: two pods are needed in each zone, seen {seen}"
+        )
     return [(row[0], rows[(i + 1) % len(rows)][1]) for i, row in enumerate(rows)]
 
 
@@ -94,7 +97,7 @@ def partner(me: str, pairs: Sequence[tuple[Pod, Pod]]) -> Pod:
 
 def slot_ranges(count: int) -> list[tuple[int, int]]:
     edges = [round(i * SLOTS / count) for i in range(count + 1)]
-    return [(low, high - 1) for low, high in zip(edges, edges[1:], strict=False)]
+    return [(low, high - 1) for low, high in itertools.pairwise(edges)]
 
 
 async def redis(ip: str, *command: str) -> str:
@@ -117,12 +120,12 @@ async def redis(ip: str, *command: str) -> str:
 
 def api(path: str) -> Any:
     """One list from the Kubernetes API, as the pod's own account."""
-    request = urllib.request.Request(  # noqa: S310 - the scheme is fixed
+    request = urllib.request.Request(
         f"https://kubernetes.default.svc{path}",
         headers={"Authorization": "Bearer " + (ACCOUNT / "token").read_text()},
     )
     context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    with urllib.request.urlopen(request, timeout=5, context=context) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=5, context=context) as answer:
         return json.load(answer)
 
 
