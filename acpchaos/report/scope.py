@@ -65,15 +65,15 @@ def _load(run: Run) -> tuple[str, tuple[str, ...]]:
 
 
 def _fault(run: Run) -> tuple[str, tuple[str, ...]]:
-    """The last look of each witness: the one that counts."""
+    """Every look of every witness, in order of time."""
     zero_ns = origin_ns(run)
-    last = {event.fault: event for event in run.of(Witness)}
+    looks = run.of(Witness)
     told = tuple(
-        f"{name} {event.outcome}, seen at {relative(event.t_ns, zero_ns)}: {event.saw}"
-        for name, event in last.items()
+        f"{look.fault} {look.outcome}, seen at {relative(look.t_ns, zero_ns)}: {look.saw}"
+        for look in looks
     )
-    proven = bool(last) and all(event.outcome == "installed" for event in last.values())
-    return ("witnessed" if proven else "not proven" if last else "no witness"), told
+    proven = bool(looks) and all(look.outcome == "installed" for look in looks)
+    return ("witnessed" if proven else "not proven" if looks else "no witness"), told
 
 
 def _seen(run: Run, against: list[str]) -> Answer:
