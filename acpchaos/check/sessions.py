@@ -67,6 +67,9 @@ RULES: dict[str, dict[str, Rule]] = {
 # Kinds that any issuer has; a ledger without them proves too little.
 REQUIRED = ("access_jwt", "refresh", "revoked_jwt", "jwt_offline")
 
+# Looking at these uses them up, so their first look is the one after; to be minted is to be valid.
+ONCE = ("code", "par")
+
 _BROKEN = {Fate.LOST_UNDECLARED, Fate.LIED_TO, Fate.RESURRECTED, Fate.UNANSWERED}
 
 
@@ -115,6 +118,8 @@ def _fate(probes: list[TokenProbe], rule: Rule) -> Fate:
     proper = "invalid" if rule is Rule.MUST_STAY_INVALID else "valid"
     if rule is Rule.MUST_STAY_INVALID and "invalid" in before and "valid" in later:
         return Fate.RESURRECTED
+    if probes[0].item in ONCE and not before:
+        before = ["valid"]
     if not before or before[-1] != proper or not after:
         return Fate.INDETERMINATE
     if "invalid" in later and "valid" in later[later.index("invalid") :]:

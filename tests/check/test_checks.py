@@ -299,6 +299,13 @@ def test_a_token_not_looked_at_decides_nothing() -> None:
     expect(sessions.losses_as_declared(run, "pod_loss"), I, "1 indeterminate")
 
 
+def test_a_code_can_be_looked_at_only_once() -> None:
+    run = played(*records.ledger(**WIPE), look(82, "after", "invalid", "code"))
+    expect(sessions.losses_as_declared(run, "redis_wipe"), P, "5 lost as declared")
+    run = played(*records.ledger(), look(82, "after", "invalid", "code"))
+    expect(sessions.losses_as_declared(run, "pod_loss"), F, "1 lost undeclared")
+
+
 def test_a_thin_ledger_decides_nothing() -> None:
     expect(sessions.losses_as_declared(played(), "pod_loss"), I, "holds no token")
     run = played(*records.ledger(("access_jwt", "refresh", "jwt_offline")))
