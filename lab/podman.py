@@ -1,0 +1,93 @@
+"""The container engine of the lab: configuration of its own, looked up nowhere else; nodes found by kind's cluster label.
+
+A user's /etc/containers is left alone: our processes get CONTAINERS_CONF. Knows containers, networks and volumes, not Kubernetes.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from lab.paths import cache_dir
+from lab.process import LabError, read, run
+
+LABEL = "io.x-k8s.kind.cluster"
+NETWORK = "kind"
+CAP_SYS_RESOURCE = 24
+
+
+def config_file() -> Path:
+    return cache_dir() / "podman" / "containers.conf"
+
+
+def may_raise_limits(status: str) -> bool:
+    """Whether a process with this /proc/self/status text holds CAP_SYS_RESOURCE."""
+    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff"))
+    return bool(int(effective, 16) >> CAP_SYS_RESOURCE & 1)
+
+
+def render_config(*, systemd: bool, limits: bool) -> str:
+    """containers.conf for this machine. runc: crun refuses a host with both cgroup versions mounted."""
+    lines = ["[containers]", 'log_driver = "k8s-file"']
+    if not limits:  # what podman asks for by default would need the right to raise limits
+        lines.append('default_ulimits = ["nofile=19000:19000", "nproc=32000:32000"]')
+    lines += ["[engine]", 'events_logger = "file"', 'runtime = "runc"']
+    if not systemd:
+        lines.append('cgroup_manager = "cgroupfs"')
+    return "\n".join(lines) + "\n"
+
+
+def configure() -> None:
+    """Write the configuration and point this process, and all it starts, to it."""
+    path = config_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = render_config(
+        systemd=Path("/run/systemd/system").is_dir(),
+        limits=may_raise_limits(Path("/proc/self/status").read_text()),
+    )
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    use_config()
+
+
+def use_config() -> None:
+    if config_file().exists():
+        os.environ["CONTAINERS_CONF"] = str(config_file())
+    os.environ["KIND_EXPERIMENTAL_PROVIDER"] = "podman"
+
+
+def nodes(cluster: str, *, running_only: bool = False) -> list[str]:
+    """Names of the cluster's node containers, stopped ones too."""
+    argv = ["podman", "ps", "--format", "{{.Names}}", "--filter", f"label={LABEL}={cluster}"]
+    return sorted(read(argv if running_only else [*argv, "--all"]).split())
+
+
+def volumes_of(node: str) -> list[str]:
+    document = json.loads(read(["podman", "inspect", node]))
+    return [mount["Name"] for mount in document[0]["Mounts"] if mount["Type"] == "volume"]
+
+
+def remove_cluster(cluster: str, log: Path) -> int:
+    """Remove all containers of a cluster, their volumes, and the network once nobody uses it. Returns how many nodes."""
+    found = nodes(cluster)
+    volumes = [name for node in found for name in volumes_of(node)]
+    for node in found:
+        run(["podman", "rm", "--force", "--time", "0", "--volumes", node], log=log)
+    for name in volumes:
+        _try(["podman", "volume", "rm", "--force", name])
+    _remove_unused_network()
+    return len(found)
+
+
+def _remove_unused_network() -> None:
+    """kind keeps its network; we do not, unless another cluster lives on it."""
+    others = read(["podman", "ps", "--all", "--quiet", "--filter", f"network={NETWORK}"]).strip()
+    if not others:
+        _try(["podman", "network", "rm", NETWORK])
+
+
+def _try(argv: list[str]) -> None:
+    try:
+        read(argv)
+    except LabError as gone:  # what is gone already need not be removed
+        if "no such" not in gone.seen and "not found" not in gone.seen:
+            raise

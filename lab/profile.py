@@ -1,0 +1,46 @@
+"""The target profile that a lab hands over: what differs per machine, laid over the committed targets/kind.toml.
+
+Secrets are named by file, never written here. Knows the words of the profile, not the code that reads it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.paths import PROJECT_DIR, State
+
+LOCAL_PROFILE = PROJECT_DIR / "targets" / "kind.local.toml"
+_CLIENTS = {
+    "m2m": ("load-m2m", "load-m2m-secret", ""),
+    "web": ("load-web", "load-web-secret", "https://localhost/callback"),
+    "introspect": ("load-introspect", "load-introspect-secret", ""),
+    "system": ("system", "system-client-secret", ""),
+}
+
+
+def render(state: State, identity: Mapping[str, str], context: str, base_url: str) -> str:
+    """TOML text; every path absolute, since profiles resolve relative ones from their own folder."""
+    sections: dict[str, dict[str, str | int]] = {
+        "cluster": {"kubeconfig": str(state.kubeconfig), "context": context, **identity},
+        "service": {"base_url": base_url, "ca_file": str(state.ca_file)},
+    }
+    for name, (client, secret, redirect) in _CLIENTS.items():
+        section = {"id": client, "secret": f"file:{state.secrets / secret}"}
+        sections[f"credentials.{name}"] = section | ({"redirect_uri": redirect} if redirect else {})
+    sections["credentials.users"] = {
+        "prefix": "load-user",
+        "count": 50,
+        "password": f"file:{state.secrets / 'user-password'}",
+    }
+    blocks = ["# written by `acpchaos lab up`; goes with `acpchaos lab down`"]
+    for title, values in sections.items():
+        blocks.append("\n".join([f"[{title}]", *(_line(k, v) for k, v in values.items())]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _line(key: str, value: str | int) -> str:
+    return f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"'
+
+
+def write(text: str, path: Path = LOCAL_PROFILE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

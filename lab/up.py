@@ -1,0 +1,258 @@
+"""`lab up`: the list of steps, put together for one size and one image source, and the figures at the end.
+
+Each step asks first whether it is done, so that a second run after an interruption goes on where the first one stopped.
+"""
+
+import contextlib
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from acpchaos.wait import pause_until
+from lab import figures, packages, podman, profile, published, secrets
+from lab.cluster import PREFERRED_INGRESS_PORT, Cluster, free_port
+from lab.gobuild import COMPONENTS, COMPONENTS_DIR, Component, build, output_dir, toolchain
+from lab.images import Recipe
+from lab.images.apps import APPS
+from lab.images.build import Workshop, archive_of, build_image
+from lab.images.node import build_node_image, have_node_image, node_reference
+from lab.paths import CLUSTER_NAME, LAB_DIR, state_of
+from lab.process import LabError, read
+from lab.rootfs import BASES, Base, make_base
+from lab.steps import Say, Step, Walk, walk
+
+MANIFESTS = LAB_DIR / "manifests"
+OVERLAY = MANIFESTS / "overlays" / "hardened"
+NAMESPACES = ("acp-system", "object-stores", "ingress")
+ALLOWED = {"acpchaos.io/allowed": "true"}
+READY_BUDGET_S = 420
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `lab up` was asked for."""
+
+    size: str = "default"
+    images: str = "built"
+    bare: bool = False
+
+
+@contextlib.contextmanager
+def only_one(root: Path) -> Iterator[None]:
+    """One `lab up` or `down` at a time per cluster; a dead one holds nothing."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root.parent / f"{root.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as held:
+            raise LabError(
+                "lock the lab", "another lab up or down is running", "wait for it to end"
+            ) from held
+        yield
+
+
+def cluster_for(name: str = CLUSTER_NAME) -> Cluster:
+    podman.use_config()
+    state = state_of(name)
+    return Cluster(state, Workshop(toolchain(), state.logs), name)
+
+
+def up(plan: Plan, say: Say) -> Walk:
+    """Walk all steps; prints what the lab cost. Raises StepFailed or LabError."""
+    cluster = cluster_for()
+    with only_one(cluster.state.root):
+        before = figures.take()
+        began = time.monotonic()
+        result = walk(steps(cluster, plan), say)
+        figures.report(cluster, before, result, time.monotonic() - began, say)
+    return result
+
+
+def steps(cluster: Cluster, plan: Plan) -> list[Step]:
+    shop = cluster.shop
+    made = [
+        Step("packages", 40, lambda: packages.install(shop.log("apt")), lambda: not packages.missing()),
+        Step("container engine", 1, _configure_engine),
+    ]
+    if plan.images == "published":
+        made += published.image_steps(cluster)
+    else:
+        made += [_component(shop, part) for part in COMPONENTS]
+        made += [_base(shop, base) for base in BASES.values()]
+        made += [_image(shop, recipe) for recipe in APPS if not plan.bare]
+        made.append(_node_image(shop))
+    made += _cluster_steps(cluster, plan)
+    return made if plan.bare else [*made, *_application_steps(cluster)]
+
+
+def _configure_engine() -> None:
+    podman.configure()
+    Path("/lib/modules").mkdir(exist_ok=True)  # kind mounts it; a small machine may have none
+
+
+def _component(shop: Workshop, part: Component) -> Step:
+    log = shop.logs / f"go-{part.name}.log"
+
+    def act() -> None:
+        build(part, shop.go_version, log)
+
+    return Step(
+        f"compile {part.name}",
+        part.expected_s,
+        act,
+        lambda: output_dir(part, shop.go_version).is_dir(),
+    )
+
+
+def _base(shop: Workshop, base: Base) -> Step:
+    def act() -> None:
+        make_base(base, shop.log(base.name))
+
+    return Step(f"Debian {base.suite}", base.expected_s, act, base.folder.is_dir)
+
+
+def _image(shop: Workshop, recipe: Recipe) -> Step:
+    def act() -> None:
+        build_image(recipe, shop)
+
+    return Step(
+        f"image {recipe.name}", recipe.expected_s, act, lambda: archive_of(recipe, shop).exists()
+    )
+
+
+def _node_image(shop: Workshop) -> Step:
+    return Step("node image", 70, lambda: build_node_image(shop), lambda: have_node_image(shop))
+
+
+def _cluster_steps(cluster: Cluster, plan: Plan) -> list[Step]:
+    def create() -> str:
+        port = free_port(PREFERRED_INGRESS_PORT)
+        image = (
+            published.NODE_IMAGE if plan.images == "published" else node_reference(cluster.shop)
+        )
+        cluster.create(size=plan.size, ingress_port=port, image=image)
+        state = {"ingress_port": port, "size": plan.size, "images": plan.images, "image": image}
+        cluster.state.state_file.write_text(json.dumps(state, indent=1))
+        return f"ingress at 127.0.0.1:{port}"
+
+    return [
+        Step("kind cluster", 75, create, lambda: _alive(cluster)),
+        Step("network, storage, metrics, ingress", 5, lambda: _apply_system(cluster)),
+        Step("secrets and certificates", 2, lambda: _apply_secrets(cluster)),
+    ]
+
+
+def _alive(cluster: Cluster) -> bool:
+    """All nodes are there and the API answers; stopped nodes of a lab that died are started first."""
+    if not cluster.state.state_file.exists() or not cluster.nodes():
+        return False
+    stopped = set(cluster.nodes()) - set(podman.nodes(cluster.name, running_only=True))
+    for node in stopped:
+        read(["podman", "start", node])
+    deadline = time.monotonic() + (60 if stopped else 5)
+    while not (ready := cluster.answers()) and time.monotonic() < deadline:
+        pause_until(time.monotonic() + 2)
+    return ready
+
+
+def _apply_system(cluster: Cluster) -> None:
+    folder = COMPONENTS_DIR / "contour"
+    module = read(["go", "list", "-m", "-f", "{{.Dir}}", "github.com/projectcontour/contour"], cwd=folder)
+    definitions = Path(module.strip()) / "examples" / "contour" / "01-crds.yaml"
+    files = sorted((MANIFESTS / "cluster").glob("*.yaml"))
+    words = [word for path in (definitions, *files) for word in ("-f", str(path))]
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", *words)
+
+
+def _apply_secrets(cluster: Cluster) -> None:
+    namespaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": ALLOWED}}
+        if name == "acp-system"
+        else {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        for name in NAMESPACES
+    ]
+    cluster.apply(namespaces)
+    cluster.apply(secrets.objects(cluster.state, base_url(cluster)))
+    cluster.kubectl("label", "node", "--overwrite", *cluster.workers(), "acpchaos.io/allowed=true")
+    text = profile.render(
+        cluster.state, cluster.identity(), cluster.context, base_url(cluster)
+    )
+    profile.write(text)
+
+
+def base_url(cluster: Cluster) -> str:
+    port = json.loads(cluster.state.state_file.read_text())["ingress_port"]
+    return f"https://localhost:{port}"
+
+
+def _application_steps(cluster: Cluster) -> list[Step]:
+    def load() -> None:
+        for recipe in APPS:
+            if (archive_of(recipe, cluster.shop)).exists():
+                cluster.load(recipe)
+
+    return [
+        Step("load images", 30, load),
+        Step("stores and ACP", 10, lambda: _apply_overlay(cluster)),
+        Step("all workloads ready", 90, lambda: _wait_ready(cluster)),
+    ]
+
+
+def _apply_overlay(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(OVERLAY))
+
+
+def unready(cluster: Cluster) -> list[str]:
+    """Workloads whose pods are not all ready, and Jobs that are not complete, as text."""
+    listing = cluster.kubectl("get", "deploy,statefulset,daemonset,job", "-A", "-o", "json")
+    return [line for item in json.loads(listing)["items"] if (line := _lack(item))]
+
+
+def _lack(item: dict[str, dict[str, object]]) -> str:
+    meta, status, spec = item["metadata"], item.get("status", {}), item["spec"]
+    name = f"{item['kind']} {meta['namespace']}/{meta['name']}"
+    if item["kind"] == "Job":
+        return "" if status.get("succeeded") else f"{name} not complete"
+    if status.get("observedGeneration", 0) != meta.get("generation"):
+        return f"{name} not seen yet"
+    wanted = status.get("desiredNumberScheduled", spec.get("replicas", 0))
+    ready = status.get("numberReady", status.get("readyReplicas", 0))
+    return "" if ready == wanted else f"{name} {ready}/{wanted}"
+
+
+def _wait_ready(cluster: Cluster) -> str:
+    deadline = time.monotonic() + READY_BUDGET_S
+    while lacking := unready(cluster):
+        if time.monotonic() > deadline:
+            raise LabError(
+                "wait until all workloads are ready",
+                "; ".join(lacking),
+                "acpchaos lab status, then kubectl describe and logs of what is named",
+            )
+        pause_until(time.monotonic() + 2)
+    return f"{base_url(cluster)} answers for ACP"
+
+
+def load_one(name: str, recipes: dict[str, Recipe], say: Say) -> None:
+    """Rebuild one image, load it into the running cluster and restart what uses it."""
+    if name not in recipes:
+        raise LabError("load an image", f"no image {name!r}", f"one of: {', '.join(recipes)}")
+    cluster = cluster_for()
+    recipe = recipes[name]
+    build_image(recipe, cluster.shop)
+    fresh = cluster.load(recipe)
+    say(f"{name}: loaded into {', '.join(fresh) or 'no node, all had it'}")
+    if not fresh:
+        return
+    listing = json.loads(cluster.kubectl("get", "deploy,statefulset", "-A", "-o", "json"))
+    for item in listing["items"]:
+        pod = item["spec"]["template"]["spec"]
+        images = {container["image"] for container in pod["containers"]}
+        if images & set(recipe.references):
+            meta = item["metadata"]
+            target = f"{item['kind'].lower()}/{meta['name']}"
+            cluster.kubectl("-n", meta["namespace"], "rollout", "restart", target)
+            say(f"restarted {meta['namespace']} {target}")
