@@ -1,0 +1,202 @@
+"""Room lab/standin: one server process: start, ports, drain, stop.
+
+SQL must answer or the process refuses to start; Redis may be away. On SIGTERM the process keeps
+serving for `standin.drain_s` while endpoints are taken out, closing kept connections one by one,
+then stops listening and finishes what is in flight. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from . import metrics
+from .audit import AuditLog, AuditWorker
+from .authorize import AuthorizeEndpoints
+from .catalog import Catalog
+from .context import Context
+from .defaults import default_objects, system_objects
+from .importing import store
+from .management import ManagementEndpoints
+from .oauth import OAuthEndpoints
+from .problems import StartRefused, StoreUnavailable
+from .redisstore import RedisStore
+from .sealing import Box
+from .settings import Settings
+from .sqlstore import SqlStore, migrate, require_schema, wait_for_sql
+from .tokens import Tokens
+from .volatile import Volatile
+from .web import Application, Request, Response, Router, json_response
+
+log = logging.getLogger("standin")
+# An HTTP/2 peer that wants gRPC is told to go away: empty SETTINGS, then GOAWAY without error.
+GRPC_FAREWELL = b"\0\0\0\4\0\0\0\0\0" + b"\0\0\10\7\0\0\0\0\0" + b"\0" * 8
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling, which would cut the drain short."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to serve()."""
+        yield
+
+
+def assemble(settings: Settings) -> Context:
+    """All parts, not started yet."""
+    redis = RedisStore(settings.redis, settings.standin.redis_budget_s)
+    sql = SqlStore(settings.sql_url, settings.sql_pool_size, settings.standin.sql_budget_s)
+    box = Box(settings.data_keys)
+    catalog = Catalog(sql, redis, box, settings.cache_local_ttl_s, settings.cache_redis_ttl_s)
+    volatile = Volatile(redis, sql, settings.standin)
+    audit = AuditLog(redis, settings.redis.stream_max_length)
+    tokens = Tokens(settings, catalog, volatile)
+    return Context(settings, sql, redis, catalog, volatile, tokens, audit)
+
+
+def application(context: Context) -> Application:
+    """The ASGI application with every route."""
+    router = Router()
+
+    async def alive(_request: Request) -> Response:
+        depends = context.settings.standin.alive_depends_on
+        if "redis" in depends and not context.redis.up:
+            raise StoreUnavailable("redis", "not connected")
+        if "sql" in depends:
+            await context.sql.run("alive", "SELECT 1")
+        return json_response({"status": "ok"})
+
+    router.add("GET HEAD", "/alive", alive)
+    ManagementEndpoints(context).routes(router)
+    OAuthEndpoints(context).routes(router)
+    AuthorizeEndpoints(context).routes(router)
+    return Application(router, context.settings.metrics_per_tenant)
+
+
+async def prepare(settings: Settings) -> None:
+    """SQL answers and has the schema, or StartRefused."""
+    await wait_for_sql(settings.sql_url, settings.standin.sql_start_wait_s)
+    await (migrate if settings.sql_migrations else require_schema)(settings.sql_url)
+
+
+async def configure(settings: Settings, sql: SqlStore) -> None:
+    """The objects every install has, and those the flags ask for; nothing is overwritten."""
+    await store(sql, settings, system_objects() + default_objects(settings), "ignore")
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    await prepare(settings)
+    context = assemble(settings)
+    await context.sql.start()
+    try:
+        await configure(settings, context.sql)
+    except StoreUnavailable as problem:
+        raise StartRefused(f"write default objects: {problem}; check the SQL leader") from problem
+    await context.redis.start()
+    context.audit.start()
+    app = application(context)
+    server = Server(_uvicorn_config(settings, app))
+    background = [asyncio.create_task(_drain_on_signal(settings, app, server))]
+    ports: list[asyncio.Server] = []
+    if settings.flags.metrics:
+        ports.append(await metrics.serve(settings.bind, settings.metrics_port))
+    worker = None
+    if settings.workers and settings.timescale_url:
+        worker = AuditWorker(context.redis, settings.timescale_url)
+        background.append(asyncio.create_task(worker.run(), name="audit-worker"))
+    if settings.tls:
+        server.config.load()
+        context_tls = server.config.ssl
+        background.append(asyncio.create_task(_reload_certificate(settings, context_tls)))
+        ports.append(await _grpc(settings))
+    await server.serve()
+    for task in background:
+        task.cancel()
+    for port in ports:
+        port.close()
+    await context.audit.stop()
+    if worker:
+        await worker.stop()
+    await context.redis.stop()
+    await context.sql.stop()
+
+
+def _uvicorn_config(settings: Settings, app: Application) -> uvicorn.Config:
+    tls = {}
+    if settings.tls:
+        for path in (settings.cert_path, settings.key_path):
+            if not Path(path).is_file():
+                raise StartRefused(f"read TLS file {path!r}: not there; mount it or set server.cert.path")
+        tls = {"ssl_certfile": settings.cert_path, "ssl_keyfile": settings.key_path}
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        host=settings.bind,
+        port=settings.port,
+        http="httptools",
+        loop="none",
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+        backlog=1024,
+        **tls,  # type: ignore[arg-type]
+    )
+
+
+async def _drain_on_signal(settings: Settings, app: Application, server: Server) -> None:
+    asked = asyncio.Event()
+
+    def on_signal() -> None:
+        if asked.is_set():
+            server.should_exit = server.force_exit = True
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    await asked.wait()
+    log.info("stopping: draining for %g s", settings.standin.drain_s)
+    app.draining = True
+    await asyncio.sleep(settings.standin.drain_s)
+    server.should_exit = True
+
+
+async def _reload_certificate(settings: Settings, context: ssl.SSLContext | None) -> None:
+    """Serves a renewed certificate without a restart."""
+    seen = Path(settings.cert_path).stat().st_mtime_ns
+    while context is not None:
+        await asyncio.sleep(settings.standin.reload_certificate_s)
+        with contextlib.suppress(OSError, ssl.SSLError):  # half written: the next round sees it whole
+            now = Path(settings.cert_path).stat().st_mtime_ns
+            if now != seen:
+                context.load_cert_chain(settings.cert_path, settings.key_path)
+                seen = now
+                log.info("certificate loaded again")
+
+
+async def _grpc(settings: Settings) -> asyncio.Server:
+    """The gRPC port: completes TLS, says a polite HTTP/2 goodbye, closes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings.cert_path, settings.key_path)
+    context.set_alpn_protocols(["h2"])
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            writer.write(GRPC_FAREWELL)
+            await writer.drain()
+            async with asyncio.timeout(1):
+                await reader.read(1024)
+        writer.close()
+
+    return await asyncio.start_server(answer, settings.bind, settings.grpc_port, ssl=context)
