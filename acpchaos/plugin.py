@@ -131,6 +131,7 @@ def _play(config: pytest.Config, scenario: Scenario) -> Played | AcpchaosError:
             return play(
                 scenario,
                 load_profile(config.getoption("chaos_target")),
+                target=config.getoption("chaos_target"),
                 reports=Path(config.getoption("chaos_reports")),
                 seed=config.getoption("chaos_seed"),
                 progress=Progress(),

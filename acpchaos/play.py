@@ -1,0 +1,288 @@
+"""One play: guard, lock, recorders, load, the experiment, and the judgement of what was recorded.
+
+Room: above all rooms but the doors. It puts the parts in order and waits; it decides nothing. Every
+part is ended in reverse order, whatever happened, and the undo log has the last word.
+"""
+
+import datetime as dt
+import platform
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from acpchaos.check.judge import rejudge
+from acpchaos.check.verdict import JudgedClaim
+from acpchaos.errors import AcpchaosError, PreconditionUnmet, TargetLeftDirty
+from acpchaos.faults import health, toolkit
+from acpchaos.load.ledger import Ledger
+from acpchaos.load.observe import observe
+from acpchaos.load.prober import Prober
+from acpchaos.load.swarm import Swarm
+from acpchaos.record.events import Clock, Health, Phase
+from acpchaos.record.journal import Journal
+from acpchaos.record.run import RunFolder, RunMeta, checkout_state
+from acpchaos.record.seal import seal
+from acpchaos.record.timeline import Timeline
+from acpchaos.report.evidence import write_evidence
+from acpchaos.scenario import Scenario
+from acpchaos.stores.exec import following
+from acpchaos.stores.redis_observer import RedisObserver
+from acpchaos.target import guard
+from acpchaos.target.cluster import Cluster
+from acpchaos.target.lock import Lock
+from acpchaos.target.profile import PROJECT, Profile
+from acpchaos.target.watching import follow
+from acpchaos.wait import eventually, pause_until
+
+GATE_S = 90.0  # the target may still be settling from the play before
+PACKAGES = ("chaostoolkit", "chaostoolkit-lib", "kubernetes", "locust", "pytest")
+WATCHED = {
+    "nodes": "Node",
+    "pods": "Pod",
+    "endpointslices": "EndpointSlice",
+    "horizontalpodautoscalers": "HorizontalPodAutoscaler",
+}
+
+
+class Told(Protocol):
+    """Where progress goes."""
+
+    def begin(self, title: str) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Played:
+    """A finished play: its folder and the judged claims."""
+
+    folder: Path
+    judged: tuple[JudgedClaim, ...]
+
+
+class _Interrupted(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, taken the same way as Ctrl-C."""
+
+
+def play(
+    scenario: Scenario, profile: Profile, *, target: str, reports: Path, seed: int | None,
+    progress: Told,
+) -> Played:  # fmt: skip
+    """Play `scenario` once on the target and judge it. Raises what keeps it from being judged."""
+    progress.begin(f"{scenario.name}: {scenario.experiment}")
+    cluster = Cluster.from_profile(profile)
+    guard.require(cluster, profile)
+    seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+    meta = _meta(_resolved(scenario, profile), profile, cluster, seed)
+    with _signals(), Lock(cluster, profile.namespaces.acp, meta.run_id):
+        folder = RunFolder.create(Path(reports).absolute() / meta.run_id, meta)
+        progress.say(f"run {meta.run_id}, seed {seed}")
+        _Play(meta, folder, profile, target, cluster, progress).run()
+    judged = rejudge(folder.path)
+    write_evidence([folder.path], folder.evidence)
+    seal(folder.path)
+    for claim in judged:
+        progress.say(f"{claim.verdict.outcome.upper():<12} {claim.says}")
+    return Played(folder.path, tuple(judged))
+
+
+class _Play:
+    """The steps of one play, sharing folder, journal and parts."""
+
+    def __init__(
+        self, meta: RunMeta, folder: RunFolder, profile: Profile, target: str, cluster: Cluster,
+        progress: Told,
+    ) -> None:  # fmt: skip
+        self._meta, self._scenario, self._folder = meta, meta.scenario, folder
+        self._profile, self._target, self._cluster = profile, target, cluster
+        self._progress, self._clock = progress, Clock()
+        self._journal = folder.journal("play")
+        self._ledger = Ledger(profile, folder.journal("ledger"), seed=meta.seed)
+        self._swarm = Swarm(profile, meta.scenario.load, folder.path, seed=meta.seed)
+
+    def run(self) -> None:
+        """All phases in order; an interruption ends the record early, which no claim survives."""
+        with ExitStack() as parts:
+            parts.callback(self._journal.close)
+            self._phase("gate")
+            self._recorders(parts)
+            self._gate("before")
+            self._remember("before")
+            parts.callback(self._swarm.stop)
+            self._swarm.start()
+            self._swarm.wait_flowing()
+            self._phase("steady")
+            pause_until(time.monotonic() + self._scenario.steady_s)
+            self._fault()
+            self._phase("recovery")
+            self._swarm.set_rate(self._scenario.load.rate_per_s)
+            pause_until(time.monotonic() + self._scenario.recovery_s)
+            self._phase("after")
+            self._swarm.stop()
+            self._gate("after")
+            self._remember("after")
+            self._phase("end")
+
+    def _fault(self) -> None:
+        self._phase("fault")
+        if self._scenario.load.surge_per_s:
+            self._swarm.set_rate(self._scenario.load.surge_per_s)
+        played = toolkit.run(
+            PROJECT / "experiments" / self._scenario.experiment,
+            self._folder.path,
+            self._profile,
+            {"seed": self._meta.seed, **self._scenario.configuration},
+            target=self._target,
+            deadline_s=self._scenario.fault_s,
+            stop=threading.Event(),
+        )
+        self._progress.say(f"experiment: {played.outcome}. {played.why}")
+        if played.dirty:
+            raise TargetLeftDirty(
+                f"undo run {self._meta.run_id}",
+                played.dirty,
+                f"remove the cause, then: acpchaos undo {self._meta.run_id}",
+            )
+
+    def _recorders(self, parts: ExitStack) -> None:
+        """Timeline, Redis and prober, each with a journal of its own."""
+        namespace = self._profile.namespaces.acp
+
+        def watch(
+            kind: str, where: str, stop: threading.Event
+        ) -> Iterator[tuple[str, dict[str, object]]]:
+            return follow(self._cluster, WATCHED[kind], where, stop)
+
+        timeline = Timeline(watch, namespace, self._own_journal(parts, "cluster"))
+        parts.callback(timeline.stop)
+        timeline.start()
+        redis = self._profile.workloads.redis
+        if self._profile.experiments.redis_cluster:
+            observer = RedisObserver(
+                following(self._cluster, namespace),
+                lambda: [
+                    pod["metadata"]["name"]
+                    for pod in self._cluster.list("Pod", namespace, redis.selector)
+                ],
+                redis.container,
+                self._own_journal(parts, "redis"),
+            )
+            parts.callback(observer.stop)
+            observer.start()
+        prober = Prober(self._profile, self._folder.path)
+        parts.callback(prober.stop)
+        prober.start()
+
+    def _own_journal(self, parts: ExitStack, writer: str) -> Journal:
+        journal = self._folder.journal(writer)
+        parts.callback(journal.close)
+        return journal
+
+    def _gate(self, when: str) -> None:
+        """All parts healthy within the gate's budget; told part by part either way."""
+        seen: dict[str, health.Part] = {}
+
+        def whole() -> bool:
+            for name in self._parts():
+                if name not in seen or not seen[name].ok:
+                    seen[name] = health.look(self._cluster, self._profile, name)
+            return all(part.ok for part in seen.values())
+
+        try:
+            eventually(f"a healthy target {when} the fault", whole, GATE_S, 1.0)
+        except AcpchaosError as error:
+            if when == "before":
+                raise PreconditionUnmet(error.attempted, error.seen, error.next_step) from None
+        finally:
+            for name, part in seen.items():
+                event = Health(
+                    t_ns=self._clock.now_ns(), when=when, what=name, ok=part.ok, saw=part.saw
+                )
+                self._journal.write(event)
+        self._progress.say(f"healthy {when}: {', '.join(n for n, p in seen.items() if p.ok)}")
+
+    def _parts(self) -> list[str]:
+        may = self._profile.experiments
+        parts = ["nodes", "acp", "workers", "redis"]
+        parts += ["sql", "analytics"] if may.sql_manager == "patroni" else []
+        return parts + (["autoscaler"] if may.hpa else [])
+
+    def _remember(self, when: str) -> None:
+        """What must be the same before and after: configuration, keys, and the token ledger."""
+        observe(self._profile, self._journal, when)
+        if self._scenario.ledger:
+            if when == "before":
+                self._ledger.mint()
+            self._ledger.probe(when)
+            self._progress.say(f"token ledger looked at {when}")
+
+    def _phase(self, name: str) -> None:
+        self._journal.write(Phase(t_ns=self._clock.now_ns(), name=name))
+        self._progress.say(f"phase {name}")
+
+
+def _resolved(scenario: Scenario, profile: Profile) -> Scenario:
+    """Budgets as numbers and the flow mix spelled out, so that the run folder stands alone."""
+    claims = []
+    for claim in scenario.claims:
+        params = {
+            key: profile.budgets.lookup(value.removeprefix("budget:"))
+            if isinstance(value, str) and value.startswith("budget:")
+            else value
+            for key, value in claim.params.items()
+        }
+        claims.append(msgspec.structs.replace(claim, params=params))
+    load = msgspec.structs.replace(scenario.load, mix=scenario.load.mix or profile.load.mix)
+    return msgspec.structs.replace(scenario, claims=tuple(claims), load=load)
+
+
+def _meta(scenario: Scenario, profile: Profile, cluster: Cluster, seed: int) -> RunMeta:
+    moment = dt.datetime.now(dt.UTC)
+    commit, dirty = checkout_state(PROJECT)
+    return RunMeta(
+        run_id=f"{moment:%Y%m%dt%H%M%S}-{scenario.name}-{seed % 0xFFFF:04x}",
+        seed=seed,
+        started_ns=Clock().now_ns(),
+        commit=commit,
+        dirty=dirty,
+        argv=tuple(Path(each).name if i == 0 else each for i, each in enumerate(sys.argv)),
+        target={
+            "profile": profile.name,
+            "kube_system_uid": profile.cluster.kube_system_uid,
+            "api_host": cluster.api_host,
+            "base_url": profile.service.base_url,
+            "namespace": profile.namespaces.acp,
+        },
+        versions={
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+        scenario=scenario,
+    )
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end a play as Ctrl-C does: through every clean-up."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise _Interrupted(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
