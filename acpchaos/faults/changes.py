@@ -8,7 +8,10 @@ leads to the prior state, not to a default.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from acpchaos.stores import postgres
+from acpchaos.stores.exec import Exec, inside
 from acpchaos.target.cluster import ApiRefused, Cluster, Object
+from acpchaos.target.profile import Workload
 
 CORDONED_BY = "acpchaos.io/cordoned-by"
 RUN_LABEL = "acpchaos.io/run"
@@ -44,6 +47,14 @@ def remove_stateful_set(manifest: Object) -> Change:
 def create_object(kind: str, namespace: str, name: str) -> Change:
     """An object labelled acpchaos.io/run will be created, and is to be deleted."""
     return {"kind": "created", "object": kind, "namespace": namespace, "name": name}
+
+
+def add_markers(namespace: str, workload: Workload) -> Change:
+    """A table of our own will be added to the SQL store, and is to be dropped."""
+    return {
+        "kind": "markers", "name": workload.name, "namespace": namespace,
+        "selector": workload.selector, "container": workload.container,
+    }  # fmt: skip
 
 
 def describe(change: Change) -> str:
@@ -110,8 +121,26 @@ def _removed(cluster: Cluster, run_id: str, change: Change) -> bool:
     return _created(cluster, run_id, change) is None
 
 
+def _drop_markers(cluster: Cluster, run_id: str, change: Change) -> None:
+    run, leader = _sql_leader(cluster, change)
+    postgres.drop_markers(run, leader, change["container"])
+
+
+def _dropped(cluster: Cluster, run_id: str, change: Change) -> bool:
+    run, leader = _sql_leader(cluster, change)
+    return not postgres.markers(run, leader, change["container"])
+
+
+def _sql_leader(cluster: Cluster, change: Change) -> tuple[Exec, str]:
+    pods = cluster.list("Pod", change["namespace"], change["selector"])
+    run = inside(cluster, change["namespace"])
+    names = sorted(pod["metadata"]["name"] for pod in pods)
+    return run, postgres.leader(postgres.members(run, names, change["container"]))
+
+
 REVERTERS = {
     "cordon": Reverter(_uncordon, _uncordoned),
     "stateful-set": Reverter(_redeploy, _redeployed),
+    "markers": Reverter(_drop_markers, _dropped),
     "created": Reverter(_remove, _removed),
 }

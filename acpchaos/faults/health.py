@@ -7,7 +7,8 @@ counts are compared with generations and UIDs, since a status may be stale just 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from acpchaos.faults import redis_view
+from acpchaos.stores import postgres, redis_cluster
+from acpchaos.stores.exec import inside
 from acpchaos.target.cluster import ApiRefused, Cluster, Object
 from acpchaos.target.guard import OPT_IN
 from acpchaos.target.profile import Profile, Workload
@@ -63,13 +64,40 @@ def is_ready(pod: Object) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
+def redis_views(cluster: Cluster, profile: Profile) -> tuple[redis_cluster.NodeView, ...]:
+    """Every Redis node's own view."""
+    workload, namespace = profile.workloads.redis, profile.namespaces.acp
+    names = _pod_names(cluster, namespace, workload)
+    return redis_cluster.look(inside(cluster, namespace), names, workload.container)
+
+
+def _pod_names(cluster: Cluster, namespace: str, workload: Workload) -> list[str]:
+    pods = cluster.list("Pod", namespace, workload.selector)
+    return sorted(pod["metadata"]["name"] for pod in pods)
+
+
 def _redis(cluster: Cluster, profile: Profile) -> Part:
+    """Pods ready, and the nodes agree on one whole cluster with every replica linked."""
     part = _workload("redis")(cluster, profile)
-    if not part.ok:
+    if not part.ok or not profile.experiments.redis_cluster:
         return part
-    nodes = redis_view.look(cluster, profile)
-    ok, saw = redis_view.healthy(nodes)
-    return Part("redis", ok, saw)
+    return Part("redis", *redis_cluster.healthy(redis_views(cluster, profile)))
+
+
+def _database(what: str) -> Callable[[Cluster, Profile], Part]:
+    """Pods ready, and where Patroni answers, one leader with every other member streaming."""
+
+    def of(cluster: Cluster, profile: Profile) -> Part:
+        part = _workload(what)(cluster, profile)
+        if not part.ok or profile.experiments.sql_manager != "patroni":
+            return part
+        workload: Workload = getattr(profile.workloads, what)
+        names = _pod_names(cluster, profile.namespaces.acp, workload)
+        run = inside(cluster, profile.namespaces.acp)
+        table = postgres.members(run, names, workload.container)
+        return Part(what, *postgres.healthy(table, len(names)))
+
+    return of
 
 
 def _nodes(cluster: Cluster, profile: Profile) -> Part:
@@ -100,8 +128,8 @@ _LOOKS: dict[str, Callable[[Cluster, Profile], Part]] = {
     "acp": _workload("acp"),
     "workers": _workload("workers"),
     "redis": _redis,
-    "sql": _workload("sql"),
-    "analytics": _workload("analytics"),
+    "sql": _database("sql"),
+    "analytics": _database("analytics"),
     "nodes": _nodes,
     "autoscaler": _autoscaler,
 }

@@ -5,15 +5,18 @@ redeploy by the same method means creating the recorded StatefulSet object again
 the cluster before the first delete, so the way back does not depend on this process.
 """
 
+import time
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.faults import changes, health, redis_view, witness
+from acpchaos.faults import changes, health, witness
 from acpchaos.faults.fault import Act, Fault, Sight
 from acpchaos.faults.session import Session, current
+from acpchaos.stores.redis_cluster import NodeView, healthy
 from acpchaos.target import guard
 from acpchaos.target.cluster import Object
-from acpchaos.wait import eventually
+from acpchaos.wait import eventually, pause_until
 
 GONE_S = 120.0  # pods end at once, volumes are deleted by their provisioner after that
 
@@ -31,7 +34,7 @@ class RedisWipe(Fault):
         self.pods: list[Object] = []
         self.claims: list[Object] = []
         self.volumes: list[str] = []
-        self.before: list[redis_view.NodeView] = []
+        self.before: Sequence[NodeView] = ()
 
     def available(self) -> str:
         if not self.session.profile.experiments.redis_cluster:
@@ -54,8 +57,8 @@ class RedisWipe(Fault):
         claims = self.cluster.list("PersistentVolumeClaim", namespace)
         self.claims = [claim for claim in claims if claim["metadata"]["name"] in names]
         self.volumes = [claim["spec"]["volumeName"] for claim in self.claims]
-        self.before = redis_view.look(self.cluster, self.session.profile)
-        ok, saw = redis_view.healthy(self.before)
+        self.before = health.redis_views(self.cluster, self.session.profile)
+        ok, saw = healthy(self.before)
         if not ok or len(self.claims) != len(self.pods):
             raise PreconditionUnmet(
                 "wipe the Redis Cluster", f"{saw}; {len(self.claims)} volume claims",
@@ -107,11 +110,11 @@ class RedisWipe(Fault):
 
     def witness_after(self) -> Sight | None:
         """Installed: no node kept its run id and fewer keys are there than before."""
-        after = redis_view.look(self.cluster, self.session.profile)
+        after = health.redis_views(self.cluster, self.session.profile)
         return compare(self.before, after)
 
 
-def compare(before: list[redis_view.NodeView], after: list[redis_view.NodeView]) -> Sight:
+def compare(before: Sequence[NodeView], after: Sequence[NodeView]) -> Sight:
     """Whether `after` is another cluster than `before`, by the nodes' own run ids."""
     kept = {node.run_id for node in before if node.run_id} & {node.run_id for node in after}
     keys = [sum(n.keys for n in view if n.role == "master") for view in (before, after)]
@@ -134,8 +137,9 @@ def wipe(recover_s: float = 240.0) -> dict[str, Any]:
     return _act.strike()
 
 
-def redeploy() -> dict[str, Any]:
-    """Experiment action: deploy the recorded Redis Cluster again and wait until it is healthy."""
+def redeploy(hold_s: float = 0.0) -> dict[str, Any]:
+    """Experiment action: hold, deploy the recorded Redis again and wait until it is healthy."""
     if _act is None:
         raise PreconditionUnmet("redeploy Redis", "it was not wiped", "see action wipe")
+    pause_until(time.monotonic() + float(hold_s))
     return _act.heal()

@@ -18,7 +18,7 @@ from acpchaos.target.profile import Profile
 from acpchaos.wait import eventually
 
 UNDO_LABEL = "acpchaos.io/undo"
-VERIFY_S = 60.0  # the slowest is a StatefulSet whose predecessor is still being deleted
+VERIFY_S = 120.0  # the slowest is a namespace whose pods and volumes end first
 
 
 class UndoLog:

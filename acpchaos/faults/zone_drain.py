@@ -16,7 +16,7 @@ from acpchaos.faults.fault import Act, Fault, Sight
 from acpchaos.faults.session import Session, current
 from acpchaos.target import guard
 from acpchaos.target.cluster import ApiRefused, Object
-from acpchaos.wait import eventually
+from acpchaos.wait import eventually, pause_until
 
 EVERY_S = 1.0
 MIRROR = "kubernetes.io/config.mirror"
@@ -171,10 +171,11 @@ def drain(
     return _act.strike()
 
 
-def bring_back() -> dict[str, Any]:
-    """Experiment action: uncordon what `drain` cordoned and wait until all is whole."""
+def bring_back(hold_s: float = 0.0) -> dict[str, Any]:
+    """Experiment action: hold, uncordon what `drain` cordoned and wait until all is whole."""
     if _act is None:
         raise PreconditionUnmet("bring the zone back", "nothing was drained", "see action drain")
+    pause_until(time.monotonic() + float(hold_s))
     return _act.heal()
 
 

@@ -177,6 +177,7 @@ class Experiments(Section):
     hpa: bool = False
     redis_cluster: bool = False
     backup: bool = False
+    sql_manager: Literal["patroni", "none"] = "none"  # who elects leaders of the SQL stores
     may_disrupt: tuple[Literal["acp", "nodes", "redis", "sql", "analytics"], ...] = ()
 
 

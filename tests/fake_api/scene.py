@@ -1,5 +1,6 @@
 """A three-zone target as the lab makes it, on the fake API server, and its profile file."""
 
+import json
 from pathlib import Path
 
 from fake_api.server import FakeApi
@@ -17,8 +18,7 @@ REDIS = (
 def labels(name: str) -> dict[str, str]:
     if name == "timescaledb":
         return {"app": name, "cluster-name": name}
-    both = {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": "acp"}
-    return both
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": "acp"}
 
 
 def build(api: FakeApi) -> None:
@@ -38,9 +38,22 @@ def build(api: FakeApi) -> None:
     for name in ("redis-cluster", "postgresql", "timescaledb"):
         workload(api, "statefulsets", name, volumes=True)
     daemon(api)
-    api.on_exec = lambda pod, argv: (REDIS.format(run_id=_uid(api, pod)), 0)
+    api.on_exec = lambda pod, argv: (_said(api, pod), 0)
     with store.lock:
         store.reconcile()
+
+
+def _said(api: FakeApi, pod: str) -> str:
+    """Healthy words of each store: Patroni's table, or a Redis node's own view."""
+    if pod.startswith("redis"):
+        return REDIS.format(run_id=_uid(api, pod))
+    name, _, _ = pod.rpartition("-")
+    roles = [("leader", "running"), ("replica", "streaming"), ("replica", "streaming")]
+    members = [
+        {"name": f"{name}-{number}", "role": role, "state": state, "timeline": 1, "lag": 0}
+        for number, (role, state) in enumerate(roles)
+    ]
+    return json.dumps({"members": members})
 
 
 def _uid(api: FakeApi, pod: str) -> str:
@@ -64,8 +77,11 @@ def workload(api: FakeApi, plural: str, name: str, *, volumes: bool = False) -> 
 def daemon(api: FakeApi) -> None:
     """A DaemonSet pod with scratch volume, a mirror pod and a pod without owner per node."""
     for node in NODES:
-        owners = {"agent": [{"kind": "DaemonSet", "controller": True, "uid": "ds"}],
-                  "mirror": [{"kind": "Node", "controller": True, "uid": "n"}], "bare": []}  # fmt: skip
+        owners = {
+            "agent": [{"kind": "DaemonSet", "controller": True, "uid": "ds"}],
+            "mirror": [{"kind": "Node", "controller": True, "uid": "n"}],
+            "bare": [],
+        }
         for name, references in owners.items():
             meta = {"name": f"{name}-{node}", "namespace": "kube-system",
                     "ownerReferences": references}  # fmt: skip
@@ -87,7 +103,7 @@ def write_profile(api: FakeApi, folder: Path, **pins: str) -> Path:
         '[cluster]\nkubeconfig = "kubeconfig"\ncontext = "fake"\n'
         f'kube_system_uid = "{uid}"\napi_host = "{host}"\n'
         '[service]\nbase_url = "https://localhost:8443"\n'
-        "[experiments]\nzones = true\nredis_cluster = true\nhpa = true\n"
+        "[experiments]\nsql_manager = 'patroni'\nzones = true\nredis_cluster = true\nhpa = true\n"
         'may_disrupt = ["acp", "nodes", "redis"]\n'
     )
     return path

@@ -28,7 +28,8 @@ def test_kills_that_many_and_sees_successors(
     assert len(told["targets"]) == killed
     assert told["witness"] == "installed"
     act.heal()
-    assert witnesses(session) == [("installed", f"{killed} of {killed} UIDs gone, {killed} new pods")]
+    saw = f"{killed} of {killed} UIDs gone, {killed} new pods"
+    assert witnesses(session) == [("installed", saw)]
     order = ["setup", "inject", "effective", "recover", "recovered", "cleanup"]
     assert verbs(session) == [(verb, True) for verb in order]
 

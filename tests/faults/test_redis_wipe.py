@@ -7,18 +7,11 @@ from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.faults import redis_view
 from acpchaos.faults.fault import Act
-from acpchaos.faults.redis_view import NodeView
 from acpchaos.faults.redis_wipe import RedisWipe, compare
 from acpchaos.faults.session import Session
+from acpchaos.stores.redis_cluster import NodeView
 from faults.told import undo_records, witnesses
-
-ANSWER = (
-    "# Server\r\nredis_version:7.4\r\nrun_id:abc\r\n# Replication\r\nrole:slave\r\n"
-    "master_link_status:up\r\nconnected_slaves:0\r\ncluster_enabled:1\r\n"
-    "cluster_state:ok\r\ncluster_slots_ok:16384\r\n42\r\n"
-)
 
 
 def cascade(api: FakeApi) -> None:
@@ -67,7 +60,7 @@ def test_unhealthy_redis_is_not_wiped(api: FakeApi, session: Session) -> None:
 
 def node(pod: str, run_id: str, **more: Any) -> NodeView:
     facts: dict[str, Any] = {
-        "role": "master", "state": "ok", "slots": 16384, "keys": 5, "replicas": 1,
+        "role": "master", "state": "ok", "slots_ok": 16384, "keys": 5, "replicas": 1,
     } | more  # fmt: skip
     return NodeView(pod=pod, reachable=bool(run_id), run_id=run_id, **facts)
 
@@ -84,25 +77,3 @@ def node(pod: str, run_id: str, **more: Any) -> NodeView:
 )
 def test_run_ids_decide(after: list[NodeView], outcome: str) -> None:
     assert compare([node("a", "1"), node("b", "2")], after).outcome == outcome
-
-
-def test_view_is_read_from_redis_own_words() -> None:
-    view = redis_view.parse("p", ANSWER)
-    assert view == NodeView(
-        pod="p", reachable=True, run_id="abc", role="slave", state="ok", slots=16384, keys=42,
-        link_up=True,
-    )  # fmt: skip
-    assert redis_view.parse("p", "NOAUTH Authentication required.\r\n").reachable is False
-
-
-@pytest.mark.parametrize(
-    "sick",
-    [
-        {"state": "fail"}, {"slots": 16383}, {"role": "slave", "link_up": False}, {"replicas": 0},
-    ],
-)  # fmt: skip
-def test_one_sick_node_makes_the_cluster_unhealthy(sick: dict[str, Any]) -> None:
-    well = [node(name, name) for name in "abc"]
-    assert redis_view.healthy(well)[0] is True
-    assert redis_view.healthy([*well, node("d", "d", **sick)])[0] is False
-    assert redis_view.healthy([])[0] is False

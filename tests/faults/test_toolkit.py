@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chaoslib.experiment import ensure_experiment_is_valid
+from chaoslib.loader import load_experiment
 from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
@@ -35,15 +37,13 @@ def play(
     )  # fmt: skip
 
 
-def test_every_experiment_is_valid() -> None:
+def test_every_experiment_is_valid_and_always_rolls_back() -> None:
     assert len(EXPERIMENTS) == 5
     for path in EXPERIMENTS:
-        done = subprocess.run(
-            [sys.executable, "-m", "chaostoolkit", "--no-version-check", "--no-log-file",
-             "validate", str(path)],
-            capture_output=True, text=True, cwd=PROJECT, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
+        experiment = load_experiment(str(path))
+        ensure_experiment_is_valid(experiment)
+        assert experiment["runtime"]["rollbacks"]["strategy"] == "always"
+        assert experiment["rollbacks"][0]["provider"]["func"] == "undo"
 
 
 def test_drain_and_back(api: FakeApi, profile_path: Path, tmp_path: Path) -> None:

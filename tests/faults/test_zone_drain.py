@@ -6,7 +6,7 @@ import pytest
 from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
-from acpchaos.errors import AcpchaosError, DeadlinePassed, GuardRefused, PreconditionUnmet
+from acpchaos.errors import DeadlinePassed, GuardRefused, PreconditionUnmet
 from acpchaos.faults.fault import Act
 from acpchaos.faults.session import Session
 from acpchaos.faults.zone_drain import ZoneDrain, evictable
@@ -21,6 +21,10 @@ def drain(session: Session, zone: str = "zone-a", deadline_s: float = 8.0) -> Zo
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("acpchaos.faults.zone_drain.EVERY_S", 0.1)
+
+
+def move(api: FakeApi, pod: str) -> None:
+    api.store.get(("pods", NAMESPACE, pod))["spec"]["nodeName"] = "worker-a"
 
 
 def names_on(session: Session, node: str) -> list[str]:
@@ -44,11 +48,11 @@ def test_zone_is_emptied_and_brought_back(api: FakeApi, session: Session) -> Non
 def test_budget_that_refuses_is_asked_again_until_it_allows(
     api: FakeApi, session: Session
 ) -> None:
-    """Two ACP pods on one node, one allowed at a time: the second eviction must be refused first."""
+    """Two ACP pods on one node, one allowed at a time: the second eviction is refused first."""
     pods = session.cluster.list("Pod", NAMESPACE, "app.kubernetes.io/name=acp")
     with api.store.lock:
         for pod in pods[:2]:
-            api.store.get(("pods", NAMESPACE, pod["metadata"]["name"]))["spec"]["nodeName"] = "worker-a"
+            move(api, pod["metadata"]["name"])
     api.store.terminate_s = 0.3
     refused: list[str] = []
     original = Cluster.evict
@@ -86,7 +90,7 @@ def test_pods_tied_to_the_zone_by_volume_and_budget_do_not_block_for_ever(
     """A second Redis pod of the zone waits for the first, which waits for the zone."""
     with api.store.lock:
         for number in (0, 1):
-            api.store.get(("pods", NAMESPACE, f"redis-cluster-{number}"))["spec"]["nodeName"] = "worker-a"
+            move(api, f"redis-cluster-{number}")
         for volume in api.store.items("persistentvolumes", "", "", ""):
             if "nodeAffinity" in volume["spec"]:
                 volume["spec"]["nodeAffinity"]["required"]["node"] = "worker-a"

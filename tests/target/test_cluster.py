@@ -34,7 +34,8 @@ def test_delete_by_uid_never_hits_the_successor(api: FakeApi, cluster: Cluster) 
 
 def test_patch_with_the_wrong_uid_changes_nothing(cluster: Cluster) -> None:
     with pytest.raises(ApiRefused):
-        cluster.patch("Node", "worker-a", {"metadata": {"uid": "x"}, "spec": {"unschedulable": True}})
+        body = {"metadata": {"uid": "x"}, "spec": {"unschedulable": True}}
+        cluster.patch("Node", "worker-a", body)
     assert "unschedulable" not in cluster.get("Node", "worker-a")["spec"]
 
 

@@ -80,6 +80,6 @@ def test_references_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_budget_lookup_knows_its_names_and_each_has_a_reason() -> None:
     assert Budgets().lookup("pod_loss_gap_s") == 2.0
-    with pytest.raises(UsageError, match="use one of .*redis_wipe_rto_s"):
+    with pytest.raises(UsageError, match=r"use one of .*redis_wipe_rto_s"):
         Budgets().lookup("nope")
     assert all(field.description for field in Budgets.model_fields.values())

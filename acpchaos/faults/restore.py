@@ -1,0 +1,162 @@
+"""Restore: two encrypted backups of the SQL store, a harm, and a restore proven elsewhere.
+
+Room: faults. The harm is a lost row in a table of our own, so ACP never feels it; the restored copy
+is served in a namespace of its own, which is deleted at the end. What was seen is told as
+observations (named in check/restore.py), never judged.
+"""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from acpchaos.errors import PreconditionUnmet
+from acpchaos.faults import changes
+from acpchaos.faults.fault import Act, Fault, Sight
+from acpchaos.faults.session import Session, current
+from acpchaos.record.events import Observation
+from acpchaos.stores import backup, postgres
+from acpchaos.stores.exec import inside
+from acpchaos.stores.restore import Drill, Served
+from acpchaos.target.profile import resolve
+
+
+class Restore(Fault):
+    """Back up to every repository, lose a row, restore from `repo` into a fresh database."""
+
+    name: ClassVar[str] = "restore"
+    disrupts: ClassVar[str] = "sql"
+
+    def __init__(self, session: Session, repo: int, budget_s: float) -> None:
+        super().__init__(session)
+        self.sql, self.repo, self.budget_s = session.profile.workloads.sql, repo, budget_s
+        self.run = inside(session.cluster, session.namespace)
+        self.mark = marker_of(session.run_id)
+        self.backups: list[backup.Backup] = []
+        self.drill = Drill(session.cluster, session.profile, session.run_id)
+        self.wrong = Drill(session.cluster, session.profile, session.run_id, "cipher")
+
+    def available(self) -> str:
+        if not self.session.profile.experiments.backup:
+            return "the profile says that the SQL store has no backup that this can drive"
+        if self.session.profile.credentials.m2m is None:
+            return "the profile has no credentials.m2m to ask the restored ACP with"
+        return super().available()
+
+    def setup(self) -> tuple[str, ...]:
+        """The state that the harm is to be measured against: a marker, and a backup of it."""
+        leader, container = self._leader(), self.sql.container
+        places = backup.places(self.run, leader, container)
+        if self.repo not in [place.repo for place in places]:
+            raise PreconditionUnmet(
+                f"restore from repository {self.repo}", f"the settings name {places}",
+                "choose one of these",
+            )  # fmt: skip
+        self.record(changes.add_markers(self.session.namespace, self.sql))
+        postgres.write_marker(self.run, leader, container, self.mark)
+        self._observe("fingerprints_backup", self._fingerprints())
+        made = [backup.back_up(self.run, leader, container, place.repo) for place in places]
+        self.backups = made
+        told = [
+            {"place": f"repo{place.repo}"} | msgspec.to_builtins(place) | msgspec.to_builtins(one)
+            for place, one in zip(places, made, strict=True)
+        ]
+        self._observe("backups", told)
+        raw = [backup.read_raw(self.run, leader, container, one) for one in made]
+        self._observe("unencrypted_read", msgspec.to_builtins(raw))
+        verified = {
+            f"repo{one.repo}": backup.verify(self.run, leader, container, one.repo) for one in made
+        }
+        self._observe("backup_verify", verified)
+        return tuple(one.label for one in made)
+
+    def inject(self) -> None:
+        postgres.damage_marker(self.run, self._leader(), self.sql.container, self.mark)
+
+    def effective(self) -> dict[str, Any]:
+        self._observe("fingerprints_damaged", self._fingerprints())
+        return {}
+
+    def witness(self) -> Sight:
+        """Asked of each member for itself, so that the leader's word alone is not enough."""
+        kept = []
+        for pod in self._pods():
+            if self.mark in postgres.markers(self.run, pod, self.sql.container):
+                kept.append(pod)
+        count = len(self._pods())
+        saw = f"the row is lost in {count - len(kept)} of {count} members"
+        if not kept:
+            return Sight("installed", saw)
+        return Sight("partial" if len(kept) < count else "not installed", saw, {"kept": kept})
+
+    def recover(self) -> None:
+        """Restore into a fresh place; the live store gets back its prior state, without markers."""
+        label = next(one.label for one in self.backups if one.repo == self.repo)
+        self._begin(self.drill)
+        restored = self.drill.restore(self.repo, label, self.budget_s)
+        if restored.restored:
+            prints = self.drill.fingerprints()
+            self._observe("fingerprints_restored", msgspec.to_builtins(prints))
+            self._serve(restored.took_s)
+        self._observe("restored", msgspec.to_builtins(restored))
+        self._begin(self.wrong)
+        refused = self.wrong.restore(self.repo, label, self.budget_s, wrong_cipher=True)
+        self._observe("wrong_cipher", msgspec.to_builtins(refused))
+        super().recover()
+
+    def _serve(self, restore_s: float) -> None:
+        begin_ns = self.session.clock.now_ns()
+        old = self._ask(wrong_key=False)
+        start_s = (self.session.clock.now_ns() - begin_ns) / 1e9
+        self._observe("old_client", msgspec.to_builtins(old))
+        self._observe("restore_s", round(restore_s + start_s, 1))
+        self._observe("wrong_key", msgspec.to_builtins(self._ask(wrong_key=True)))
+
+    def _ask(self, *, wrong_key: bool) -> Served:
+        client = self.session.profile.credentials.m2m
+        assert client is not None  # `available` asked
+        if why := self.drill.start_acp(self.budget_s, wrong_key=wrong_key):
+            # ACP that gives up on its data answers the question; one that is late does not
+            return Served(served=False if why.startswith("it does not start") else None, saw=why)
+        secret = resolve(client.secret, self.cluster.read_secret)
+        return self.drill.ask_token(client.id, secret)
+
+    def _begin(self, drill: Drill) -> None:
+        self.record(changes.create_object("Namespace", "", drill.namespace))
+        drill.begin()
+
+    def _fingerprints(self) -> Any:
+        prints = postgres.fingerprints(self.run, self._leader(), self.sql.container)
+        return msgspec.to_builtins(prints)
+
+    def _pods(self) -> list[str]:
+        pods = self.cluster.list("Pod", self.session.namespace, self.sql.selector)
+        return sorted(pod["metadata"]["name"] for pod in pods)
+
+    def _leader(self) -> str:
+        return postgres.leader(postgres.members(self.run, self._pods(), self.sql.container))
+
+    def _observe(self, name: str, value: Any) -> None:
+        now_ns = self.session.clock.now_ns()
+        self.session.journal.write(Observation(t_ns=now_ns, when="during", name=name, value=value))
+
+
+def marker_of(run_id: str) -> str:
+    """A marker value from a run id: letters, digits, - and _ only."""
+    return "".join(char if char.isalnum() or char in "-_" else "-" for char in run_id)
+
+
+_act: Act | None = None
+
+
+def damage(repo: int = 1, budget_s: float = 300.0) -> dict[str, Any]:
+    """Experiment action: back up the SQL store to every repository, then lose a row."""
+    global _act
+    _act = Act(Restore(current(), int(repo), float(budget_s)))
+    return _act.strike()
+
+
+def restore() -> dict[str, Any]:
+    """Experiment action: restore into a fresh database, serve from it, try wrong keys, clean up."""
+    if _act is None:
+        raise PreconditionUnmet("restore", "nothing was backed up", "see action damage")
+    return _act.heal()
