@@ -1,6 +1,8 @@
-"""The lab's certificate authority: one CA per lab, server certificates signed by it, files kept in the state folder.
+"""The lab's certificate authority: one CA per lab, server certificates signed by it, files kept in
+the state folder.
 
-Knows X.509 only. Certificates live 90 days: longer than any lab, short enough to pass a check on long-lived certificates.
+Knows X.509 only. Certificates live 90 days: longer than any lab, short enough to pass a check on
+long-lived certificates.
 """
 
 import datetime
@@ -33,7 +35,9 @@ def load_or_make_ca(folder: Path) -> Issued:
 
 
 def issue(authority: Issued, stem: Path, names: Sequence[str]) -> Issued:
-    """A server certificate at `stem`.crt/.key for DNS names and addresses; kept while it still fits."""
+    """A server certificate at `stem`.crt/.key for DNS names and addresses; kept while it still
+    fits.
+    """
     wanted = [*dict.fromkeys([*names, *ALWAYS_SIGNED])]
     return _kept(stem, lambda: _make_leaf(authority, wanted), authority, wanted)
 
@@ -81,7 +85,9 @@ def _general_names(names: Sequence[str]) -> list[x509.GeneralName]:
     return made
 
 
-def _builder(subject: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -123,7 +129,9 @@ def _make_leaf(authority: Issued, names: Sequence[str]) -> Issued:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
         .add_extension(
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+            x509.ExtendedKeyUsage(
+                [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+            ),
             critical=False,
         )
         .add_extension(

@@ -1,9 +1,10 @@
-"""The door to the lab: `acpchaos lab up|down|status|load`. Words in, calls out; no knowledge of its own."""
+"""The door to the lab: `acpchaos lab up|down|status|load`. Words in, calls out; no knowledge of its
+own.
+"""
 
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
 
 import click
 from rich.console import Console
@@ -13,7 +14,6 @@ from lab.images import all_recipes
 from lab.process import LabError
 from lab.steps import StepFailed
 
-P = ParamSpec("P")
 EXIT_LAB_FAILED = 10  # the design's word for "no verdict possible"
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -22,7 +22,7 @@ def _say(line: str) -> None:
     _console.print(line, markup=False)
 
 
-def _explained(command: Callable[P, None]) -> Callable[P, None]:
+def _explained[**P](command: Callable[P, None]) -> Callable[P, None]:
     """Expected errors become a message with a remedy; Ctrl-C says that nothing done is lost."""
 
     @wraps(command)

@@ -88,8 +88,10 @@ class Cluster:
         config.write_text(yaml.safe_dump(document))
         kind = output_dir(component("kind"), self.shop.go_version) / "kind"
         run(
-            [kind, "create", "cluster", "--name", self.name, "--image", image, "--retain"]
-            + ["--config", config, "--kubeconfig", self.state.kubeconfig],
+            [
+                *(kind, "create", "cluster", "--name", self.name, "--image", image, "--retain"),
+                *("--config", config, "--kubeconfig", self.state.kubeconfig),
+            ],
             log=log,
             remedy="read the log (a port in use, a full disk?); `acpchaos lab down`, then up again",
         )
@@ -115,7 +117,8 @@ class Cluster:
 
     def _import(self, node: str, recipe: Recipe, key: str) -> None:
         archive = archive_of(recipe, self.shop)
-        inside = f"mkdir -p {_LOADED} && ctr -n k8s.io images import --local - && touch {_LOADED}/{recipe.name}-{key[:16]}"
+        mark = f"{_LOADED}/{recipe.name}-{key[:16]}"
+        inside = f"mkdir -p {_LOADED} && ctr -n k8s.io images import --local - && touch {mark}"
         with archive.open("rb") as stream:
             run(
                 ["podman", "exec", "-i", node, "sh", "-c", inside],

@@ -1,4 +1,6 @@
-"""What a lab costs: time, idle CPU, memory; printed at the end of `lab up` and kept in state.json."""
+"""What a lab costs: time, idle CPU, memory; printed at the end of `lab up` and kept in
+state.json.
+"""
 
 import json
 import time
@@ -33,7 +35,9 @@ def idle_percent(sample_s: float = IDLE_SAMPLE_S) -> float:
 
 
 def report(cluster: Cluster, before: Before, result: Walk, took_s: float, say: Say) -> None:
-    built = [name for name in result.took_s if name.startswith(("compile", "Debian", "image", "node"))]
+    built = [
+        name for name in result.took_s if name.startswith(("compile", "Debian", "image", "node"))
+    ]
     kind = "cold" if len(built) > 3 else "warm"
     state = json.loads(cluster.state.state_file.read_text())
     say(f"{kind} start: {took_s:.0f} s to all workloads ready")
@@ -43,7 +47,7 @@ def report(cluster: Cluster, before: Before, result: Walk, took_s: float, say: S
         figures["idle_cpu_percent"] = round(idle_percent(), 1)
         figures["memory_mib"] = memory_used_mib() - before.memory_mib
         say(
-            f"idle: {figures['idle_cpu_percent']} % of the machine's CPU over {IDLE_SAMPLE_S:.0f} s,"
+            f"idle: {figures['idle_cpu_percent']} % of the CPU over {IDLE_SAMPLE_S:.0f} s,"
             f" {figures['memory_mib']} MiB more memory in use than before"
         )
     state["figures"] = figures

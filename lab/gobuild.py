@@ -1,7 +1,8 @@
 """Go components: every cluster program compiled from its module, once per content.
 
-Each folder of `components/` pins its modules (go.mod, go.sum) and is compiled into one artefact folder, keyed by that
-folder, the toolchain and the flags. A second build of the same content is a look at a folder. Knows nothing of images.
+Each folder of `components/` pins its modules (go.mod, go.sum) and is compiled into one artefact
+folder, keyed by that folder, the toolchain and the flags. A second build of the same content is a
+look at a folder. Knows nothing of images.
 """
 
 import shutil
@@ -17,7 +18,9 @@ KUBERNETES_VERSION = "v1.36.3"
 
 @dataclass(frozen=True)
 class Component:
-    """One module folder: what it yields as (output name, package path), and what a cold build costs."""
+    """One module folder: what it yields as (output name, package path), and what a cold build
+    costs.
+    """
 
     name: str
     outputs: tuple[tuple[str, str], ...]
@@ -101,7 +104,8 @@ def output_dir(part: Component, go_version: str) -> Path:
 def build(part: Component, go_version: str, log: Path) -> Path:
     """Compile one component and return its folder; a finished one is returned at once.
 
-    The folder gets its name only when all is in it, so that a stopped build never looks like a finished one.
+    The folder gets its name only when all is in it, so that a stopped build never looks like a
+    finished one.
     """
     target = output_dir(part, go_version)
     if target.is_dir():
@@ -117,7 +121,7 @@ def build(part: Component, go_version: str, log: Path) -> Path:
             cwd=part.folder,
             log=log,
             env={"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"},
-            remedy="the Go module proxy must answer (go env GOPROXY); then run the same command again",
+            remedy="the module proxy of `go env GOPROXY` must answer; then run it again",
         )
     draft.rename(target)
     return target

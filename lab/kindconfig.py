@@ -1,6 +1,8 @@
-"""What the cluster looks like, as kind's configuration document: nodes, zones, ports, audit log, encryption at rest.
+"""What the cluster looks like, as kind's configuration document: nodes, zones, ports, audit log,
+encryption at rest.
 
-Pure: facts in, document out. Zones are labels on workers only; the control plane stands outside of every zone.
+Pure: facts in, document out. Zones are labels on workers only; the control plane stands outside of
+every zone.
 """
 
 import base64
@@ -20,7 +22,12 @@ _AUDIT_POLICY: dict[str, object] = {
     "rules": [
         # leases and events are the cluster's heart-beat: many, and no evidence of anything
         {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
-        {"level": "None", "resources": [{"group": group, "resources": ["events"]} for group in ("", "events.k8s.io")]},
+        {
+            "level": "None",
+            "resources": [
+                {"group": group, "resources": ["events"]} for group in ("", "events.k8s.io")
+            ],
+        },
         {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
         {"level": "None"},
     ],
@@ -35,7 +42,9 @@ _AUDIT_ARGS = {
 
 
 def write_control_plane_files(folder: Path) -> None:
-    """Audit policy and encryption key that the API server mounts; the key is kept while the folder lives."""
+    """Audit policy and encryption key that the API server mounts; the key is kept while the folder
+    lives.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
     encryption = folder / "encryption.yaml"
@@ -50,7 +59,10 @@ def _encryption(key: bytes) -> dict[str, object]:
         "apiVersion": "apiserver.config.k8s.io/v1",
         "kind": "EncryptionConfiguration",
         "resources": [
-            {"resources": ["secrets"], "providers": [{"secretbox": {"keys": keys}}, {"identity": {}}]}
+            {
+                "resources": ["secrets"],
+                "providers": [{"secretbox": {"keys": keys}}, {"identity": {}}],
+            }
         ],
     }
 
@@ -98,9 +110,17 @@ def _patches() -> list[dict[str, object]]:
     ]
     arguments = [{"name": name, "value": value} for name, value in _AUDIT_ARGS.items()]
     # the host may still have version 1 control groups; node limits may not be raised by kube-proxy
-    untouched = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
+    untouched = {
+        "maxPerCore": 0,
+        "min": 0,
+        "tcpEstablishedTimeout": "0s",
+        "tcpCloseWaitTimeout": "0s",
+    }
     return [
-        {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": arguments, "extraVolumes": volumes}},
+        {
+            "kind": "ClusterConfiguration",
+            "apiServer": {"extraArgs": arguments, "extraVolumes": volumes},
+        },
         {"kind": "KubeletConfiguration", "failCgroupV1": False},
         {"kind": "KubeProxyConfiguration", "conntrack": untouched},
     ]

@@ -1,4 +1,6 @@
-"""What the lab costs this machine: CPU share and memory, read from the kernel. Knows nothing of clusters."""
+"""What the lab costs this machine: CPU share and memory, read from the kernel. Knows nothing of
+clusters.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""OCI image archives: layers made from folders or file lists, put together with a configuration into one tar file.
+"""OCI image archives: layers made from folders or file lists, put together with a configuration
+into one tar file.
 
-Why own code: no image registry and no image builder is at hand, and the format is small. Knows nothing of Debian, of Go or of
-clusters. Layers are plain tar, since they never leave this machine.
+Why own code: no image registry and no image builder is at hand, and the format is small. Knows
+nothing of Debian, of Go or of clusters. Layers are plain tar, since they never leave this machine.
 """
 
 import hashlib
@@ -96,7 +97,9 @@ class Image:
 
 
 def write_archive(out: Path, images: Sequence[Image]) -> None:
-    """One OCI archive of several images under all their names; a layer they share is written once."""
+    """One OCI archive of several images under all their names; a layer they share is written
+    once.
+    """
     blobs: dict[str, bytes] = {}
     layers: dict[str, Layer] = {}
     index: list[dict[str, object]] = []

@@ -1,4 +1,6 @@
-"""Debian packages that the host needs for the lab: the container engine, and what makes root file systems and networks."""
+"""Debian packages that the host needs for the lab: the container engine, and what makes root file
+systems and networks.
+"""
 
 import os
 import shutil
@@ -23,7 +25,9 @@ _SBIN = "/usr/sbin:/sbin:/usr/lib/podman"
 def missing() -> list[str]:
     """Packages whose program is not there."""
     path = f"{os.environ.get('PATH', '')}:{_SBIN}"
-    lacking = [package for program, package in NEEDED.items() if not shutil.which(program, path=path)]
+    lacking = [
+        package for program, package in NEEDED.items() if not shutil.which(program, path=path)
+    ]
     lacking += [name for name in ALSO if not Path("/usr/lib/podman", name).exists()]
     return lacking
 

@@ -1,7 +1,9 @@
-"""Where the lab keeps things on this machine. One cache folder, one state folder per cluster, nothing anywhere else.
+"""Where the lab keeps things on this machine. One cache folder, one state folder per cluster,
+nothing anywhere else.
 
-Everything under `artefacts` is named after the content it was made from and may be deleted at any time; everything under
-`lab/<cluster>` belongs to one cluster and goes with it, the secrets included.
+Everything under `artefacts` is named after the content it was made from and may be deleted at any
+time; everything under `lab/<cluster>` belongs to one cluster and goes with it, the secrets
+included.
 """
 
 import hashlib
@@ -58,7 +60,9 @@ def artefact_dir(kind: str, name: str, key: str) -> Path:
 
 
 def content_key(files: Iterable[Path], *words: str) -> str:
-    """sha256 over file contents (and modes and relative names) and words. Order of files does not matter."""
+    """sha256 over file contents (and modes and relative names) and words. Order of files does not
+    matter.
+    """
     digest = hashlib.sha256()
     for path in sorted(files):
         name = path.relative_to(PROJECT_DIR) if path.is_relative_to(PROJECT_DIR) else path

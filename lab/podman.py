@@ -1,6 +1,8 @@
-"""The container engine of the lab: configuration of its own, looked up nowhere else; nodes found by kind's cluster label.
+"""The container engine of the lab: configuration of its own, looked up nowhere else; nodes found by
+kind's cluster label.
 
-A user's /etc/containers is left alone: our processes get CONTAINERS_CONF. Knows containers, networks and volumes, not Kubernetes.
+A user's /etc/containers is left alone: our processes get CONTAINERS_CONF. Knows containers,
+networks and volumes, not Kubernetes.
 """
 
 import json
@@ -26,7 +28,9 @@ def may_raise_limits(status: str) -> bool:
 
 
 def render_config(*, systemd: bool, limits: bool) -> str:
-    """containers.conf for this machine. runc: crun refuses a host with both cgroup versions mounted."""
+    """containers.conf for this machine. runc: crun refuses a host with both cgroup versions
+    mounted.
+    """
     lines = ["[containers]", 'log_driver = "k8s-file"']
     if not limits:  # what podman asks for by default would need the right to raise limits
         lines.append('default_ulimits = ["nofile=19000:19000", "nproc=32000:32000"]')
@@ -67,7 +71,9 @@ def volumes_of(node: str) -> list[str]:
 
 
 def remove_cluster(cluster: str, log: Path) -> int:
-    """Remove all containers of a cluster, their volumes, and the network once nobody uses it. Returns how many nodes."""
+    """Remove all containers of a cluster, their volumes, and the network once nobody uses it.
+    Returns how many nodes.
+    """
     found = nodes(cluster)
     volumes = [name for node in found for name in volumes_of(node)]
     for node in found:
@@ -76,6 +82,16 @@ def remove_cluster(cluster: str, log: Path) -> int:
         _try(["podman", "volume", "rm", "--force", name])
     _remove_unused_network()
     return len(found)
+
+
+def have_image(reference: str) -> bool:
+    return bool(read(["podman", "images", "--quiet", "--filter", f"reference={reference}"]).strip())
+
+
+def take_archive(archive: Path, reference: str) -> None:
+    """Give an OCI archive to the engine under a name of ours (it would make one up from the tag)."""
+    image = read(["podman", "pull", "--quiet", f"oci-archive:{archive}"]).strip()
+    run(["podman", "tag", image, reference])
 
 
 def _remove_unused_network() -> None:

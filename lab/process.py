@@ -1,6 +1,7 @@
 """Running other programs: one way, with a log file, and errors that say what to do next.
 
-Knows nothing of clusters or images. Output goes to a file, not to the terminal, so that a failed step can point to it.
+Knows nothing of clusters or images. Output goes to a file, not to the terminal, so that a failed
+step can point to it.
 """
 
 import os
@@ -19,7 +20,7 @@ class LabError(Exception):
 
 
 def run(
-    argv: Sequence[str | Path],
+    argv: Sequence[object],
     *,
     log: Path | None = None,
     cwd: Path | None = None,
@@ -28,7 +29,9 @@ def run(
     timeout_s: float | None = None,
     remedy: str = "read the log, then run the same command again; finished steps are kept",
 ) -> None:
-    """Run a program to its end; both its outputs are appended to `log`. Raises LabError on failure."""
+    """Run a program to its end; both its outputs are appended to `log`. Raises LabError on
+    failure.
+    """
     words = [str(word) for word in argv]
     with _sink(log) as sink:
         try:
@@ -45,20 +48,24 @@ def run(
         except FileNotFoundError as cause:
             raise LabError(words[0], "no such program", remedy, log) from cause
         except subprocess.TimeoutExpired as cause:
-            raise LabError(" ".join(words[:4]), f"not done in {timeout_s} s", remedy, log) from cause
+            raise LabError(
+                " ".join(words[:4]), f"not done in {timeout_s} s", remedy, log
+            ) from cause
     if done.returncode:
         raise LabError(" ".join(words[:4]), f"exit code {done.returncode}", remedy, log)
 
 
 def read(
-    argv: Sequence[str | Path],
+    argv: Sequence[object],
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     feed: str | None = None,
     timeout_s: float | None = 120,
 ) -> str:
-    """Run a program and return what it printed. Raises LabError with the end of its error output."""
+    """Run a program and return what it printed. Raises LabError with the end of its error
+    output.
+    """
     words = [str(word) for word in argv]
     try:
         done = subprocess.run(
@@ -72,7 +79,9 @@ def read(
             check=False,
         )
     except FileNotFoundError as cause:
-        raise LabError(words[0], "no such program", "run `acpchaos lab up`, it installs it") from cause
+        raise LabError(
+            words[0], "no such program", "run `acpchaos lab up`, it installs it"
+        ) from cause
     except subprocess.TimeoutExpired as cause:
         raise LabError(" ".join(words[:4]), f"no answer in {timeout_s} s", "try again") from cause
     if done.returncode:
@@ -83,6 +92,6 @@ def read(
 
 def _sink(log: Path | None) -> IO[bytes]:
     if log is None:
-        return open(os.devnull, "wb")
+        return Path(os.devnull).open("wb")
     log.parent.mkdir(parents=True, exist_ok=True)
     return log.open("ab")

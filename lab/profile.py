@@ -1,6 +1,8 @@
-"""The target profile that a lab hands over: what differs per machine, laid over the committed targets/kind.toml.
+"""The target profile that a lab hands over: what differs per machine, laid over the committed
+targets/kind.toml.
 
-Secrets are named by file, never written here. Knows the words of the profile, not the code that reads it.
+Secrets are named by file, never written here. Knows the words of the profile, not the code that
+reads it.
 """
 
 from collections.abc import Mapping
@@ -18,14 +20,18 @@ _CLIENTS = {
 
 
 def render(state: State, identity: Mapping[str, str], context: str, base_url: str) -> str:
-    """TOML text; every path absolute, since profiles resolve relative ones from their own folder."""
+    """TOML text; every path absolute, since profiles resolve relative ones from their own
+    folder.
+    """
     sections: dict[str, dict[str, str | int]] = {
         "cluster": {"kubeconfig": str(state.kubeconfig), "context": context, **identity},
         "service": {"base_url": base_url, "ca_file": str(state.ca_file)},
     }
     for name, (client, secret, redirect) in _CLIENTS.items():
-        section = {"id": client, "secret": f"file:{state.secrets / secret}"}
-        sections[f"credentials.{name}"] = section | ({"redirect_uri": redirect} if redirect else {})
+        section: dict[str, str | int] = {"id": client, "secret": f"file:{state.secrets / secret}"}
+        if redirect:
+            section["redirect_uri"] = redirect
+        sections[f"credentials.{name}"] = section
     sections["credentials.users"] = {
         "prefix": "load-user",
         "count": 50,

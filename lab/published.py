@@ -1,6 +1,8 @@
-"""Images from registries: for machines with Docker or podman and a network. Thin on purpose: all else is shared with `built`.
+"""Images from registries: for machines with Docker or podman and a network. Thin on purpose: all
+else is shared with `built`.
 
-Not tested where no image registry can be reached; the steps only fetch what `built` would have made, under the same names.
+Not tested where no image registry can be reached; the steps only fetch what `built` would have
+made, under the same names.
 """
 
 import shutil

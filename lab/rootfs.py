@@ -1,7 +1,8 @@
 """Root file systems: Debian by debootstrap, kept as folders keyed by suite and package list.
 
-Why folders: an image layer is the difference between two folders, and the same base serves several images. Bookworm is for
-kind nodes (a later systemd refuses cgroup v1), trixie for everything that runs in pods. Knows nothing of images.
+Why folders: an image layer is the difference between two folders, and the same base serves several
+images. Bookworm is for kind nodes (a later systemd refuses cgroup v1), trixie for everything that
+runs in pods. Knows nothing of images.
 """
 
 import contextlib
@@ -69,7 +70,9 @@ def make_base(base: Base, log: Path) -> Path:
 
 
 def add_packages(root: Path, packages: Sequence[str], log: Path) -> None:
-    """Install Debian packages into a root folder, starting no service and keeping no apt leftovers."""
+    """Install Debian packages into a root folder, starting no service and keeping no apt
+    leftovers.
+    """
     with _ready_for_apt(root):
         env = {"DEBIAN_FRONTEND": "noninteractive"}
         apt = ["chroot", str(root), "apt-get", "-q", "-o", "DPkg::Options::=--force-unsafe-io"]

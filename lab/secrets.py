@@ -1,7 +1,9 @@
-"""Passwords and certificates of one lab: made once per cluster, kept in its state folder, handed over as Kubernetes Secrets.
+"""Passwords and certificates of one lab: made once per cluster, kept in its state folder, handed
+over as Kubernetes Secrets.
 
-Why here and not in manifests: nothing secret may be committed, and two labs must not share a secret. One lab CA signs every
-server certificate, so that each client can verify its server. Knows names, not how the servers use them.
+Why here and not in manifests: nothing secret may be committed, and two labs must not share a
+secret. One lab CA signs every server certificate, so that each client can verify its server. Knows
+names, not how the servers use them.
 """
 
 import secrets as randomness
@@ -27,7 +29,11 @@ GENERATED: dict[str, int] = {
     "load-introspect-secret": 43,
     "user-password": 24,
     "redis-password": 32,
-    **{f"{store}-{role}-password": 32 for store in ("postgresql", "timescaledb") for role in _STORE_ROLES},
+    **{
+        f"{store}-{role}-password": 32
+        for store in ("postgresql", "timescaledb")
+        for role in _STORE_ROLES
+    },
     **{f"s3-{region}-access-key": 20 for region in ("east", "west")},
     **{f"s3-{region}-secret-key": 40 for region in ("east", "west")},
     "repo1-cipher": 48,
@@ -36,11 +42,14 @@ GENERATED: dict[str, int] = {
     "data-key": 32,
 }
 
-# Secret name -> (namespace, service names, extra DNS names). Every service name is signed with all its suffixes.
+# Secret name -> (namespace, service names); each service is signed under all its DNS suffixes
 SERVERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "acp-tls": (ACP, ("acp", "acp-workers")),
     "acp-ingress-tls": (ACP, ()),
-    "redis-cluster-tls": (ACP, ("redis-cluster", "redis-cluster-headless", "*.redis-cluster-headless")),
+    "redis-cluster-tls": (
+        ACP,
+        ("redis-cluster", "redis-cluster-headless", "*.redis-cluster-headless"),
+    ),
     "postgresql-tls": (
         ACP,
         ("postgresql", "postgresql-replica", "postgresql-restore", "*.postgresql-headless"),
@@ -76,13 +85,18 @@ def names_of(services: tuple[str, ...], namespace: str) -> list[str]:
 
 
 def objects(state: State, base_url: str) -> list[dict[str, object]]:
-    """Kubernetes objects of all secrets, ready to be applied; `base_url` is where clients reach ACP."""
+    """Kubernetes objects of all secrets, ready to be applied; `base_url` is where clients reach
+    ACP.
+    """
     values = generate(state)
     authority = load_or_make_ca(state.root)
     made = [
         _secret(ACP, "acp-secret", {"config.yaml": _acp_config(values, base_url)}),
         _secret(ACP, "redis-cluster", {"redis-password": values["redis-password"]}),
-        *(_secret(ACP, store, _store_passwords(values, store)) for store in ("postgresql", "timescaledb")),
+        *(
+            _secret(ACP, store, _store_passwords(values, store))
+            for store in ("postgresql", "timescaledb")
+        ),
         _secret(ACP, "pgbackrest", _pgbackrest(values, authority.certificate)),
         *(_secret(STORES, f"s3-{region}", _s3(values, region)) for region in ("east", "west")),
     ]

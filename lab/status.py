@@ -1,4 +1,6 @@
-"""`lab status`: what is there, in one table. Reads the cluster and the state file, changes nothing."""
+"""`lab status`: what is there, in one table. Reads the cluster and the state file, changes
+nothing.
+"""
 
 import json
 

@@ -1,7 +1,8 @@
 """Steps: the way from a bare machine to a ready lab, as data; and the runner that walks it.
 
-A step says what it is called, how long it should take, whether it is done already, and how to do it. The runner knows nothing
-else. An interrupted walk is taken up again by walking it again: what is done says so by itself.
+A step says what it is called, how long it should take, whether it is done already, and how to do
+it. The runner knows nothing else. An interrupted walk is taken up again by walking it again: what
+is done says so by itself.
 """
 
 import time
@@ -20,7 +21,9 @@ class Say(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """`done` is asked first; `act` is called when it says no. `expected_s` is for a cold machine of two cores."""
+    """`done` is asked first; `act` is called when it says no. `expected_s` is for a cold machine of
+    two cores.
+    """
 
     name: str
     expected_s: int
@@ -45,9 +48,7 @@ class StepFailed(Exception):
         super().__init__(self.text)
 
 
-def walk(
-    steps: Sequence[Step], say: Say, clock: Callable[[], float] = time.monotonic
-) -> Walk:
+def walk(steps: Sequence[Step], say: Say, clock: Callable[[], float] = time.monotonic) -> Walk:
     """Walk all steps in order; the first that fails ends it with StepFailed."""
     result = Walk()
     began = clock()

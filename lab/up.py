@@ -1,6 +1,8 @@
-"""`lab up`: the list of steps, put together for one size and one image source, and the figures at the end.
+"""`lab up`: the list of steps, put together for one size and one image source, and the figures at
+the end.
 
-Each step asks first whether it is done, so that a second run after an interruption goes on where the first one stopped.
+Each step asks first whether it is done, so that a second run after an interruption goes on where
+the first one stopped.
 """
 
 import contextlib
@@ -10,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from acpchaos.wait import pause_until
 from lab import figures, packages, podman, profile, published, secrets
@@ -19,6 +22,7 @@ from lab.images import Recipe
 from lab.images.apps import APPS
 from lab.images.build import Workshop, archive_of, build_image
 from lab.images.node import build_node_image, have_node_image, node_reference
+from lab.images.system import LOAD_BALANCER
 from lab.paths import CLUSTER_NAME, LAB_DIR, state_of
 from lab.process import LabError, read
 from lab.rootfs import BASES, Base, make_base
@@ -74,7 +78,12 @@ def up(plan: Plan, say: Say) -> Walk:
 def steps(cluster: Cluster, plan: Plan) -> list[Step]:
     shop = cluster.shop
     made = [
-        Step("packages", 40, lambda: packages.install(shop.log("apt")), lambda: not packages.missing()),
+        Step(
+            "packages",
+            40,
+            lambda: packages.install(shop.log("apt")),
+            lambda: not packages.missing(),
+        ),
         Step("container engine", 1, _configure_engine),
     ]
     if plan.images == "published":
@@ -84,6 +93,7 @@ def steps(cluster: Cluster, plan: Plan) -> list[Step]:
         made += [_base(shop, base) for base in BASES.values()]
         made += [_image(shop, recipe) for recipe in APPS if not plan.bare]
         made.append(_node_image(shop))
+        made += [_load_balancer(shop)] if plan.size == "full" else []
     made += _cluster_steps(cluster, plan)
     return made if plan.bare else [*made, *_application_steps(cluster)]
 
@@ -127,12 +137,19 @@ def _node_image(shop: Workshop) -> Step:
     return Step("node image", 70, lambda: build_node_image(shop), lambda: have_node_image(shop))
 
 
+def _load_balancer(shop: Workshop) -> Step:
+    (reference,) = LOAD_BALANCER.references
+
+    def act() -> None:
+        podman.take_archive(build_image(LOAD_BALANCER, shop), reference)
+
+    return Step("load balancer image", 15, act, lambda: podman.have_image(reference))
+
+
 def _cluster_steps(cluster: Cluster, plan: Plan) -> list[Step]:
     def create() -> str:
         port = free_port(PREFERRED_INGRESS_PORT)
-        image = (
-            published.NODE_IMAGE if plan.images == "published" else node_reference(cluster.shop)
-        )
+        image = published.NODE_IMAGE if plan.images == "published" else node_reference(cluster.shop)
         cluster.create(size=plan.size, ingress_port=port, image=image)
         state = {"ingress_port": port, "size": plan.size, "images": plan.images, "image": image}
         cluster.state.state_file.write_text(json.dumps(state, indent=1))
@@ -146,7 +163,9 @@ def _cluster_steps(cluster: Cluster, plan: Plan) -> list[Step]:
 
 
 def _alive(cluster: Cluster) -> bool:
-    """All nodes are there and the API answers; stopped nodes of a lab that died are started first."""
+    """All nodes are there and the API answers; stopped nodes of a lab that died are started
+    first.
+    """
     if not cluster.state.state_file.exists() or not cluster.nodes():
         return False
     stopped = set(cluster.nodes()) - set(podman.nodes(cluster.name, running_only=True))
@@ -160,7 +179,9 @@ def _alive(cluster: Cluster) -> bool:
 
 def _apply_system(cluster: Cluster) -> None:
     folder = COMPONENTS_DIR / "contour"
-    module = read(["go", "list", "-m", "-f", "{{.Dir}}", "github.com/projectcontour/contour"], cwd=folder)
+    module = read(
+        ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/projectcontour/contour"], cwd=folder
+    )
     definitions = Path(module.strip()) / "examples" / "contour" / "01-crds.yaml"
     files = sorted((MANIFESTS / "cluster").glob("*.yaml"))
     words = [word for path in (definitions, *files) for word in ("-f", str(path))]
@@ -177,9 +198,7 @@ def _apply_secrets(cluster: Cluster) -> None:
     cluster.apply(namespaces)
     cluster.apply(secrets.objects(cluster.state, base_url(cluster)))
     cluster.kubectl("label", "node", "--overwrite", *cluster.workers(), "acpchaos.io/allowed=true")
-    text = profile.render(
-        cluster.state, cluster.identity(), cluster.context, base_url(cluster)
-    )
+    text = profile.render(cluster.state, cluster.identity(), cluster.context, base_url(cluster))
     profile.write(text)
 
 
@@ -211,7 +230,7 @@ def unready(cluster: Cluster) -> list[str]:
     return [line for item in json.loads(listing)["items"] if (line := _lack(item))]
 
 
-def _lack(item: dict[str, dict[str, object]]) -> str:
+def _lack(item: dict[str, Any]) -> str:
     meta, status, spec = item["metadata"], item.get("status", {}), item["spec"]
     name = f"{item['kind']} {meta['namespace']}/{meta['name']}"
     if item["kind"] == "Job":

@@ -1,6 +1,8 @@
-"""Recipes: what each image is made of. A recipe is data; `lab.images.build` turns it into an OCI archive.
+"""Recipes: what each image is made of. A recipe is data; `lab.images.build` turns it into an OCI
+archive.
 
-To add an image, add a Recipe to `system.py` (baked into the node image) or `apps.py` (loaded into a running cluster).
+To add an image, add a Recipe to `system.py` (baked into the node image) or `apps.py` (loaded into a
+running cluster).
 """
 
 from dataclasses import dataclass, field
@@ -21,10 +23,12 @@ class Binary:
 
 @dataclass(frozen=True)
 class Recipe:
-    """An image: at most two layers below (base, packages and wheels) and one of programs and files on top.
+    """An image: at most two layers below (base, packages and wheels) and one of programs and files
+    on top.
 
-    `requirements` is a locked pip file, installed to /opt/site for the Python of the base. `sources` are folders of this
-    project, as (folder, target). `prepared` files are put in before packages are installed (package settings).
+    `requirements` is a locked pip file, installed to /opt/site for the Python of the base.
+    `sources` are folders of this project, as (folder, target). `prepared` files are put in before
+    packages are installed (package settings).
     """
 
     name: str

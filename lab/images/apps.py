@@ -1,4 +1,6 @@
-"""Images of ACP's stand-in and of the stores: loaded into the running cluster, so that a change needs no new nodes."""
+"""Images of ACP's stand-in and of the stores: loaded into the running cluster, so that a change
+needs no new nodes.
+"""
 
 from lab.images import Binary, Recipe
 from lab.oci import ImageConfig

