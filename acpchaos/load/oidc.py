@@ -1,0 +1,293 @@
+"""The token flows, step by step, over whatever sends a request.
+
+Room: load. Written once for load and ledger; it must not know Locust, urllib3 or who records. Only
+discovery and standard parameters are used, and forms are read from the page, so any OIDC issuer
+whose login is one page of HTML forms works.
+"""
+
+import base64
+import hashlib
+import html.parser
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import msgspec
+
+from acpchaos.load.settings import Account
+
+FORM_PAGES = 4  # login, consent and one more of each; beyond that it is a loop
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back. `status` 0 means nothing did, and `error` says why in one class."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+    error: str = ""
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when it is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+class Send(Protocol):
+    """Send one request, following no redirect; records the step by itself."""
+
+    def __call__(
+        self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None, expect: tuple[int, ...] = (200,),
+    ) -> Answer: ...  # fmt: skip
+
+
+class StepFailed(Exception):
+    """A flow ended early; `answer` is what its last step got."""
+
+    def __init__(self, step: str, answer: Answer, error: str = "") -> None:
+        super().__init__(f"{step}: {error or error_class(answer)}")
+        self.step, self.answer = step, answer
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """From discovery; `par` may be empty."""
+
+    issuer: str
+    token: str
+    authorize: str
+    introspect: str
+    revoke: str
+    userinfo: str
+    jwks: str
+    par: str = ""
+
+
+def error_class(answer: Answer, expect: tuple[int, ...] = (200,)) -> str:
+    """One class for an answer: "" when expected, else the class of events.Request."""
+    if answer.error:
+        return answer.error
+    if answer.status in expect:
+        return ""
+    code = answer.json().get("error")
+    return f"oauth_{code}" if isinstance(code, str) and code else f"http_{answer.status}"
+
+
+def discover(send: Send, issuer: str) -> Endpoints:
+    """Read the issuer's discovery document."""
+    answer = send("discovery", "GET", f"{issuer}/.well-known/openid-configuration")
+    found = answer.json()
+    if answer.status != 200 or "token_endpoint" not in found:
+        raise StepFailed("discovery", answer, "no discovery document")
+    return Endpoints(
+        issuer=found.get("issuer", issuer),
+        token=found["token_endpoint"],
+        authorize=found.get("authorization_endpoint", ""),
+        introspect=found.get("introspection_endpoint", ""),
+        revoke=found.get("revocation_endpoint", ""),
+        userinfo=found.get("userinfo_endpoint", ""),
+        jwks=found.get("jwks_uri", ""),
+        par=found.get("pushed_authorization_request_endpoint", ""),
+    )
+
+
+def basic(client: Account) -> dict[str, str]:
+    """client_secret_basic as a header."""
+    pair = f"{client.id}:{client.secret}".encode()
+    return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+
+
+def client_credentials(send: Send, ends: Endpoints, client: Account) -> str:
+    """An access token for the client itself."""
+    form = {"grant_type": "client_credentials"}
+    return _token(send("token", "POST", ends.token, form=form, headers=basic(client)), "token")[
+        "access_token"
+    ]
+
+
+def refresh(send: Send, ends: Endpoints, client: Account, token: str) -> dict[str, Any]:
+    """A new token set; the old refresh token may be used up."""
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    return _token(send("refresh", "POST", ends.token, form=form, headers=basic(client)), "refresh")
+
+
+def introspect(send: Send, ends: Endpoints, client: Account, token: str) -> bool:
+    """Whether the issuer calls the token active."""
+    answer = send(
+        "introspect", "POST", ends.introspect, form={"token": token}, headers=basic(client)
+    )
+    if answer.status != 200 or "active" not in answer.json():
+        raise StepFailed("introspect", answer)
+    return bool(answer.json()["active"])
+
+
+def revoke(send: Send, ends: Endpoints, client: Account, token: str) -> None:
+    """Revoke a token of this client."""
+    answer = send("revoke", "POST", ends.revoke, form={"token": token}, headers=basic(client))
+    if answer.status != 200:
+        raise StepFailed("revoke", answer)
+
+
+def userinfo(send: Send, ends: Endpoints, token: str) -> dict[str, Any]:
+    """The claims behind an access token."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = send("userinfo", "GET", ends.userinfo, headers=bearer)
+    if answer.status != 200:
+        raise StepFailed("userinfo", answer)
+    return answer.json()
+
+
+def push(send: Send, ends: Endpoints, client: Account, request: Mapping[str, str]) -> str:
+    """Push an authorization request; returns its request_uri."""
+    answer = send(
+        "par", "POST", ends.par, form=dict(request), headers=basic(client), expect=(200, 201)
+    )
+    if not (uri := answer.json().get("request_uri")):
+        raise StepFailed("par", answer)
+    return str(uri)
+
+
+def authorization_request(client: Account) -> tuple[dict[str, str], str]:
+    """(parameters of a new code request with PKCE, its verifier)."""
+    verifier = secrets.token_urlsafe(48)
+    digest = hashlib.sha256(verifier.encode()).digest()
+    request = {
+        "response_type": "code",
+        "client_id": client.id,
+        "redirect_uri": client.redirect_uri,
+        "scope": "openid profile offline_access",
+        "state": secrets.token_urlsafe(12),
+        "nonce": secrets.token_urlsafe(12),
+        "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+        "code_challenge_method": "S256",
+    }
+    return request, verifier
+
+
+def exchange(
+    send: Send, ends: Endpoints, client: Account, code: str, verifier: str
+) -> dict[str, Any]:
+    """Tokens for a code."""
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": client.redirect_uri,
+        "code_verifier": verifier,
+    }
+    return _token(send("token", "POST", ends.token, form=form, headers=basic(client)), "token")
+
+
+def _token(answer: Answer, step: str) -> dict[str, Any]:
+    found = answer.json()
+    if answer.status != 200 or "access_token" not in found:
+        raise StepFailed(step, answer)
+    return found
+
+
+class Browser:
+    """Follows redirects and fills forms for one user, with cookies of its own."""
+
+    def __init__(self, send: Send, user: str, password: str) -> None:
+        self._send, self._fields = send, {"username": user, "password": password}
+        self.cookies: dict[str, str] = {}
+        self.forms_filled = 0
+
+    def code(self, url: str, redirect_uri: str) -> str:
+        """Go from an authorization URL to the code at the redirect URI."""
+        answer = self.get("authorize", url)
+        for _ in range(4 * FORM_PAGES):
+            if answer.status in (302, 303, 307):
+                target = urljoin(url, answer.headers.get("location", ""))
+                if target.startswith(redirect_uri):
+                    return self._code_of(target, answer)
+                url = target
+                answer = self.get(_step_of(url), url)
+            elif answer.status == 200 and (form := _first_form(answer.body)) is not None:
+                url, answer = self._fill(url, form)
+            else:
+                raise StepFailed("authorize", answer)
+        raise StepFailed("authorize", answer, "too many pages before the code")
+
+    def get(self, step: str, url: str) -> Answer:
+        """One page, cookies sent and kept."""
+        return self._kept(
+            self._send(step, "GET", url, headers=self._cookie(), expect=(200, 302, 303, 307))
+        )
+
+    def _fill(self, url: str, form: "_Form") -> tuple[str, Answer]:
+        self.forms_filled += 1
+        values = {
+            name: self._fields.get(name) or self._fields.get(kind) or value
+            for name, kind, value in form.inputs
+        }
+        if "username" not in values and any(kind == "password" for _, kind, _ in form.inputs):
+            named = next((n for n, kind, v in form.inputs if kind in ("text", "email")), "username")
+            values[named] = self._fields["username"]
+        target = urljoin(url, form.action)
+        answer = self._send(
+            _step_of(target), "POST", target, form=values, headers=self._cookie(),
+            expect=(302, 303),
+        )  # fmt: skip
+        return target, self._kept(answer)
+
+    def _cookie(self) -> dict[str, str]:
+        together = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        return {"Cookie": together} if together else {}
+
+    def _kept(self, answer: Answer) -> Answer:
+        for line in filter(None, answer.headers.get("set-cookie", "").split("\n")):
+            name, _, value = line.split(";", 1)[0].partition("=")
+            self.cookies[name.strip()] = value.strip()
+        return answer
+
+    def _code_of(self, target: str, answer: Answer) -> str:
+        found = parse_qs(urlsplit(target).query)
+        if "code" not in found:
+            raise StepFailed("authorize", answer, f"oauth_{found.get('error', ['no_code'])[0]}")
+        return found["code"][0]
+
+
+def authorize_url(ends: Endpoints, request: Mapping[str, str]) -> str:
+    """The URL a browser opens."""
+    return f"{ends.authorize}?{urlencode(request)}"
+
+
+def _step_of(url: str) -> str:
+    return urlsplit(url).path.rsplit("/", 1)[-1] or "page"
+
+
+class _Form(msgspec.Struct):
+    action: str
+    inputs: list[tuple[str, str, str]]  # name, type, value
+
+
+class _Forms(html.parser.HTMLParser):
+    """The first form of a page; of several submit buttons the first is pressed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form: _Form | None = None
+        self._submitted = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {key: value or "" for key, value in attrs}
+        if tag == "form" and self.form is None:
+            self.form = _Form(found.get("action", ""), [])
+        elif tag in ("input", "button") and self.form is not None and found.get("name"):
+            kind = found.get("type", "submit" if tag == "button" else "text")
+            if kind == "submit":
+                if self._submitted:
+                    return
+                self._submitted = True
+            self.form.inputs.append((found["name"], kind, found.get("value", "")))
+
+
+def _first_form(body: bytes) -> _Form | None:
+    parser = _Forms()
+    parser.feed(body.decode("utf-8", "replace"))
+    return parser.form
