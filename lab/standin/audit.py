@@ -187,7 +187,11 @@ class AuditWorker:
     async def _store(self, entries: list[Any]) -> None:
         rows: list[dict[str, Any]] = []
         for id_, fields in entries:
-            raw = fields.get(b"e") if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e")
+            raw = (
+                fields.get(b"e")
+                if isinstance(fields, dict)
+                else dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e")
+            )
             rows += msgspec.json.decode(raw) if raw else []
             age_s = time.time() - int(id_.split(b"-")[0]) / 1000
             metrics.REDIS_LAG.labels(GROUP, STREAM).observe(max(0.0, age_s))

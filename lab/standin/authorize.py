@@ -33,7 +33,9 @@ CONSENT_FIELDS = """<button type="submit" name="action" value="accept">Accept</b
 <button type="submit" name="action" value="reject">Reject</button>"""
 
 
-def page(title: str, note: str, action: str, state_id: str, fields: str, status: int = 200) -> Response:
+def page(
+    title: str, note: str, action: str, state_id: str, fields: str, status: int = 200
+) -> Response:
     """One form; every value is escaped."""
     shown = {"title": title, "note": note, "action": action, "state_id": state_id}
     safe = {name: html.escape(value, quote=True) for name, value in shown.items()}
@@ -90,7 +92,9 @@ class AuthorizeEndpoints:
         try:
             check_request(client, wanted)
         except OAuthProblem as problem:
-            return self._back(server, wanted, error=problem.error, error_description=problem.description)
+            return self._back(
+                server, wanted, error=problem.error, error_description=problem.description
+            )
         sid, session = await self._session(request, server)
         if session and wanted.get("prompt") != "login":
             return await self._after_login(server, client, wanted, sid, session, "")
@@ -119,7 +123,9 @@ class AuthorizeEndpoints:
         server = await self._context.workspace(request)
         state_id = request.query().get("state_id", "")
         await self._recall(request, "login", state_id)
-        return page("Log in", server.name or server.id, self._path(server, "/login"), state_id, LOGIN_FIELDS)
+        return page(
+            "Log in", server.name or server.id, self._path(server, "/login"), state_id, LOGIN_FIELDS
+        )
 
     async def login(self, request: Request) -> Response:
         """POST /login: opens an SSO session and goes on to consent."""
@@ -139,7 +145,9 @@ class AuthorizeEndpoints:
         sid = secrets.token_urlsafe(24)
         await self._context.volatile.put("sso", sid, session, server.cookie_max_age_s)
         client = await self._client(server, state["wanted"])
-        answer = await self._after_login(server, client, state["wanted"], sid, session, state["flow"])
+        answer = await self._after_login(
+            server, client, state["wanted"], sid, session, state["flow"]
+        )
         self._context.audit.emit(server, "login.succeeded", client=client.id, subject=user)
         return answer.cookie("acp_sso", sid, self._path(server), server.cookie_max_age_s)
 
@@ -154,13 +162,21 @@ class AuthorizeEndpoints:
         return None
 
     async def _client(self, server: Server, wanted: Document) -> Client:
-        client = await self._context.catalog.client(server.tenant_id, server.id, wanted["client_id"])
+        client = await self._context.catalog.client(
+            server.tenant_id, server.id, wanted["client_id"]
+        )
         if client is None:
             raise invalid_request(BEGIN_AGAIN)
         return client
 
     async def _after_login(
-        self, server: Server, client: Client, wanted: Document, sid: str, session: Document, flow: str
+        self,
+        server: Server,
+        client: Client,
+        wanted: Document,
+        sid: str,
+        session: Document,
+        flow: str,
     ) -> Response:
         grant_id = f"{server.tenant_id}:{server.id}:{session['sub']}:{client.id}"
         given = await self._context.volatile.get("grant", grant_id) or {"scopes": []}
@@ -200,7 +216,9 @@ class AuthorizeEndpoints:
         await self._context.volatile.put("grant", grant_id, given, server.refresh_token_ttl_s)
         return await self._with_code(server, wanted, state["sid"], session)
 
-    async def _with_code(self, server: Server, wanted: Document, sid: str, session: Document) -> Response:
+    async def _with_code(
+        self, server: Server, wanted: Document, sid: str, session: Document
+    ) -> Response:
         code = secrets.token_urlsafe(32)
         document = {
             "server": [server.tenant_id, server.id],
@@ -240,7 +258,11 @@ class AuthorizeEndpoints:
             await self._context.volatile.drop("sso", sid)
             self._context.audit.emit(server, "logout", subject=session["sub"])
         target, client_id = fields.get("post_logout_redirect_uri", ""), fields.get("client_id", "")
-        client = await self._context.catalog.client(server.tenant_id, server.id, client_id) if client_id else None
+        client = (
+            await self._context.catalog.client(server.tenant_id, server.id, client_id)
+            if client_id
+            else None
+        )
         if target and (client is None or target not in client.post_logout_redirect_uris):
             raise invalid_request("post_logout_redirect_uri is not registered for client_id")
         state = f"?{urlencode({'state': fields['state']})}" if "state" in fields else ""

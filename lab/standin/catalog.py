@@ -60,7 +60,7 @@ class Catalog:
         if (kept := self._fresh(key)) is not None:
             return cast(list[Signer], kept)
         keys = cast(list[Key], await self._listed("keys", tenant, server))
-        return cast(list[Signer], self._keep(key, [Signer(entry.id, entry.jwk) for entry in keys]))
+        return self._keep(key, [Signer(entry.id, entry.jwk) for entry in keys])
 
     async def secret_of(self, client: Client) -> str | None:
         """The plain client secret; None, and a log line, when no data key opens it."""
@@ -68,10 +68,10 @@ class Catalog:
         if (kept := self._fresh(key)) is not None:
             return cast(str, kept)
         try:
-            return cast(str, self._keep(key, self._box.open(client.secret)))
+            return self._keep(key, self._box.open(client.secret))
         except Unsealable as problem:
             log.error(
-                "client %s/%s/%s cannot authenticate: %s; put the key that sealed it into `secrets`",
+                "client %s/%s/%s cannot authenticate: %s; add the sealing key to `secrets`",
                 client.tenant_id, client.server_id, client.id, problem,
             )  # fmt: skip
             return None

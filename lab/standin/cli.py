@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -66,7 +65,13 @@ def settings_of(asked: argparse.Namespace) -> Settings:
     for name, value in vars(asked).items():
         if name.startswith("option:") and value is not None:
             path = name.removeprefix("option:").split(".")
-            place(options, path, value if path[-1] in ("url", "secret", "key", "password", "id", "path") else yaml.safe_load(value))
+            place(
+                options,
+                path,
+                value
+                if path[-1] in ("url", "secret", "key", "password", "id", "path")
+                else yaml.safe_load(value),
+            )
     flags = Flags(**{name: getattr(asked, name) for name in Flags.__dataclass_fields__})
     files = [path for path in asked.config.split(",") if path]
     return build(files, os.environ, options, flags)
@@ -107,7 +112,9 @@ def main(argv: Sequence[str]) -> int:
     """The process's exit code."""
     asked = parser().parse_args(argv)
     logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:

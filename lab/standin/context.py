@@ -42,9 +42,7 @@ class Context:
             raise OAuthProblem(404, "not_found", "Unknown tenant or workspace.")
         return found
 
-    async def authenticate(
-        self, request: Request, form: dict[str, str], server: Server
-    ) -> Client:
+    async def authenticate(self, request: Request, form: dict[str, str], server: Server) -> Client:
         """The client that calls, by client_secret_basic, client_secret_post or none."""
         basic = request.basic()
         if basic and form.get("client_secret"):
@@ -53,7 +51,7 @@ class Context:
         client = await self.catalog.client(server.tenant_id, server.id, id_) if id_ else None
         if client is None:
             raise invalid_client()
-        if client.token_endpoint_auth_method == "none":
+        if client.token_endpoint_auth_method == "none":  # noqa: S105
             if secret:
                 raise invalid_client()
             return client

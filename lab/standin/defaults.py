@@ -57,17 +57,17 @@ def default_objects(settings: Settings) -> list[Record]:
 
 
 def _workspace(settings: Settings, id_: str, kind: str) -> list[Record]:
-    at = {"tenant_id": "default", "server_id": id_}
+    tid = "default"
     client, name = PORTALS[id_]
     user = USERS[id_]
     base = f"{settings.url}/app/default/{id_}"
     return [
         Server(tenant_id="default", id=id_, name=id_.capitalize(), type=kind),
-        Idp(**at, id="default", name="Default"),
-        User(**at, idp_id="default", id=user, password=user, claims={"name": user}),
+        Idp(tenant_id=tid, server_id=id_, id="default", name="Default"),
+        User(tenant_id=tid, server_id=id_, idp_id="default", id=user, password=user, claims={"name": user}),
         Client(
-            **at, id=client, name=name, redirect_uris=(base,), scopes=("openid", "profile"),
-            token_endpoint_auth_method="none", trusted=True, system=True,
+            tenant_id=tid, server_id=id_, id=client, name=name, redirect_uris=(base,), scopes=("openid", "profile"),
+            token_endpoint_auth_method="none",  # noqa: S106 trusted=True, system=True,
         ),
     ]  # fmt: skip
 

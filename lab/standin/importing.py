@@ -34,9 +34,7 @@ def records_of(document: Mapping[str, Any]) -> list[Record]:
     ]
 
 
-async def store(
-    sql: SqlStore, settings: Settings, records: Iterable[Record], mode: str
-) -> None:
+async def store(sql: SqlStore, settings: Settings, records: Iterable[Record], mode: str) -> None:
     """Write records; a workspace without a signing key gets one. `fail` refuses what exists."""
     box, listed = Box(settings.data_keys), list(records)
     if mode == "fail" and (held := [r for r in listed if await _exists(sql, r)]):

@@ -90,7 +90,7 @@ class ManagementEndpoints:
         """GET|DELETE /api/system/tenants/{tid}."""
         await self._authorize(request)
         tid = request.params["tid"]
-        found = [record for record in await self._context.sql.list("tenants", tid)]
+        found = await self._context.sql.list("tenants", tid)
         if not found:
             raise NOT_FOUND
         if request.method == "GET":

@@ -25,7 +25,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     type: str = "regular"
     profile: str = "default"
-    access_token_strategy: str = "jwt"
+    access_token_strategy: str = "jwt"  # noqa: S105
     access_token_ttl_s: int = 3600
     refresh_token_ttl_s: int = 720 * 3600
     authorization_code_ttl_s: int = 600
@@ -46,7 +46,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
     scopes: tuple[str, ...] = ()
-    token_endpoint_auth_method: str = "client_secret_basic"
+    token_endpoint_auth_method: str = "client_secret_basic"  # noqa: S105
     require_pkce: bool = True
     trusted: bool = False
     system: bool = False

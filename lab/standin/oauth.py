@@ -61,7 +61,7 @@ class OAuthEndpoints:
     async def _client_credentials(
         self, server: Server, client: Client, form: dict[str, str]
     ) -> dict[str, Any]:
-        if client.token_endpoint_auth_method == "none":
+        if client.token_endpoint_auth_method == "none":  # noqa: S105
             raise invalid_client("A public client cannot use client_credentials.")
         wanted = tuple(form.get("scope", "").split())
         allowed = tuple(s for s in client.scopes if s not in USER_SCOPES)
@@ -72,7 +72,11 @@ class OAuthEndpoints:
     async def _code(self, server: Server, client: Client, form: dict[str, str]) -> dict[str, Any]:
         volatile, code = self._context.volatile, form.get("code", "")
         found = await volatile.get("code", code) if code else None
-        if found is None or found["client_id"] != client.id or found["server"] != [server.tenant_id, server.id]:
+        if (
+            found is None
+            or found["client_id"] != client.id
+            or found["server"] != [server.tenant_id, server.id]
+        ):
             raise invalid_grant("The authorization code is unknown or expired.")
         if found["redirect_uri"] != form.get("redirect_uri", ""):
             raise invalid_grant("redirect_uri differs from the authorization request's.")

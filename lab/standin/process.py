@@ -82,8 +82,12 @@ def application(context: Context) -> Application:
 
 async def prepare(settings: Settings) -> None:
     """SQL answers and has the schema, or StartRefused."""
-    await wait_for_sql(settings.sql_url, settings.standin.sql_start_wait_s)
-    await (migrate if settings.sql_migrations else require_schema)(settings.sql_url)
+    wait_s = settings.standin.sql_start_wait_s
+    await wait_for_sql(settings.sql_url, wait_s)
+    if settings.sql_migrations:
+        await migrate(settings.sql_url)
+    else:
+        await require_schema(settings.sql_url, wait_s)
 
 
 async def configure(settings: Settings, sql: SqlStore) -> None:
@@ -134,10 +138,12 @@ def _uvicorn_config(settings: Settings, app: Application) -> uvicorn.Config:
     if settings.tls:
         for path in (settings.cert_path, settings.key_path):
             if not Path(path).is_file():
-                raise StartRefused(f"read TLS file {path!r}: not there; mount it or set server.cert.path")
+                raise StartRefused(
+                    f"read TLS file {path!r}: not there; mount it or set server.cert.path"
+                )
         tls = {"ssl_certfile": settings.cert_path, "ssl_keyfile": settings.key_path}
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         host=settings.bind,
         port=settings.port,
         http="httptools",
@@ -149,7 +155,7 @@ def _uvicorn_config(settings: Settings, app: Application) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=settings.standin.finish_s,  # type: ignore[arg-type]
         backlog=1024,
         **tls,  # type: ignore[arg-type]
     )
@@ -177,7 +183,9 @@ async def _reload_certificate(settings: Settings, context: ssl.SSLContext | None
     seen = Path(settings.cert_path).stat().st_mtime_ns
     while context is not None:
         await asyncio.sleep(settings.standin.reload_certificate_s)
-        with contextlib.suppress(OSError, ssl.SSLError):  # half written: the next round sees it whole
+        with contextlib.suppress(
+            OSError, ssl.SSLError
+        ):  # half written: the next round sees it whole
             now = Path(settings.cert_path).stat().st_mtime_ns
             if now != seen:
                 context.load_cert_chain(settings.cert_path, settings.key_path)

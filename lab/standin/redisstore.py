@@ -19,7 +19,7 @@ from typing import Any
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.cluster import key_slot
+from redis.crc import key_slot
 from redis.exceptions import MovedError, RedisError, ResponseError
 
 from . import metrics
@@ -211,7 +211,7 @@ class RedisStore:
 
 def _parse_info(raw: bytes | str) -> dict[str, str]:
     text = raw.decode() if isinstance(raw, bytes) else raw
-    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)  # type: ignore[misc]
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
 
 
 async def _close(client: RedisCluster) -> None:

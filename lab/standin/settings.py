@@ -63,6 +63,7 @@ DEFAULTS: dict[str, Any] = {
         "alive_depends_on": [],
         "search_indexes": "on-demand",
         "drain_s": 5.0,
+        "finish_s": 5.0,
         "redis_budget_s": 0.8,
         "sql_budget_s": 2.0,
         "sql_start_wait_s": 10.0,
@@ -87,6 +88,7 @@ class Switches:
     alive_depends_on: frozenset[str]
     search_indexes: str
     drain_s: float
+    finish_s: float
     redis_budget_s: float
     sql_budget_s: float
     sql_start_wait_s: float

@@ -185,16 +185,23 @@ async def migrate(url: str) -> None:
     log.info("sql schema is at version %d", SCHEMA_VERSION)
 
 
-async def require_schema(url: str) -> None:
-    """StartRefused when migrations are switched off here and nobody has run them."""
+async def require_schema(url: str, wait_s: float) -> None:
+    """StartRefused when migrations are switched off here and nobody runs them in `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while (seen := await _schema(url)) != SCHEMA_VERSION:
+        if time.monotonic() > deadline:
+            raise StartRefused(
+                f"SQL schema is {seen or 'absent'}, needed {SCHEMA_VERSION}; "
+                "run `sql migrate` or unset SQL_MIGRATIONS_DISABLE"
+            )
+        await asyncio.sleep(1)
+
+
+async def _schema(url: str) -> int | None:
     try:
         async with await psycopg.AsyncConnection.connect(url, **CONNECTION) as connection:  # type: ignore[arg-type]
             cursor = await connection.execute("SELECT max(version) FROM schema_version")
             row = await cursor.fetchone()
-    except psycopg.errors.UndefinedTable:
-        row = None
-    if not row or row[0] != SCHEMA_VERSION:
-        raise StartRefused(
-            f"SQL schema is {row[0] if row else 'absent'}, needed {SCHEMA_VERSION}; "
-            "run `sql migrate` or unset SQL_MIGRATIONS_DISABLE"
-        )
+            return row[0] if row else None
+    except (psycopg.errors.UndefinedTable, psycopg.OperationalError):
+        return None

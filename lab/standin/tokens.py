@@ -91,7 +91,7 @@ class Tokens:
         }
         if grant.family:
             claims |= {"fam": grant.family, "idp": grant.idp, "sid": grant.session}
-        if server.access_token_strategy == "opaque":
+        if server.access_token_strategy == "opaque":  # noqa: S105
             token = secrets.token_urlsafe(32)
             await self._volatile.put("at", digest(token), claims, ttl_s)
             return token

@@ -194,7 +194,9 @@ class Application:
             headers.append((b"connection", b"close"))
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
         await send(start)
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.body})
+        await send(
+            {"type": "http.response.body", "body": b"" if method == "HEAD" else response.body}
+        )
         labels = (template or "unmatched", method, str(response.status))
         taken_s = time.perf_counter() - begin
         metrics.HTTP.labels(*labels).observe(taken_s)
@@ -211,7 +213,9 @@ class Application:
     ) -> Response:
         if handler is None:
             status = 405 if template else 404
-            return json_response(ManagementProblem(status, "NOT_FOUND", "no such endpoint").body(), status)
+            return json_response(
+                ManagementProblem(status, "NOT_FOUND", "no such endpoint").body(), status
+            )
         try:
             body = await read_body(receive) if scope["method"] in ("POST", "PUT", "PATCH") else b""
             return await handler(Request(scope, params, body))
@@ -223,7 +227,9 @@ class Application:
             return answer
         except Exception:
             log.exception("request failed: %s %s", scope["method"], template)
-            problem_500 = OAuthProblem(500, "server_error", "The server met an unexpected condition.")
+            problem_500 = OAuthProblem(
+                500, "server_error", "The server met an unexpected condition."
+            )
             return json_response(problem_500.body(), 500)
 
 
