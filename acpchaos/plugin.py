@@ -56,7 +56,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-seed", type=int, default=None, help="seed of all random choices")
     group.addoption("--chaos-reports", metavar="DIR", default="reports", help="run folders' home")
     group.addoption(
-        "--chaos-inconclusive", choices=("fail", "warn"), default="fail",
+        "--chaos-inconclusive",
+        choices=("fail", "warn"),
+        default="fail",
         help="whether an inconclusive claim changes the exit code (nightly: fail)",
     )
 

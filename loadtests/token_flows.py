@@ -185,9 +185,7 @@ class TokenUser(FastHttpUser):
 
     def introspect(self) -> None:
         """A new token, then asked for by a resource server."""
-        oidc.introspect(
-            self.send, self.ends(), self.settings.introspect, self.client_credentials()
-        )
+        oidc.introspect(self.send, self.ends(), self.settings.introspect, self.client_credentials())
 
     def revoke(self) -> None:
         """A new token, then revoked."""

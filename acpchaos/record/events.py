@@ -174,6 +174,18 @@ class Gap(Event, tag="gap", frozen=True, kw_only=True):
 
 
 AnyEvent = (
-    Request | Phase | Fault | Witness | Undo | Health | Observation | TokenProbe | Pod | Node
-    | Endpoints | Autoscaler | RedisNode | Gap
+    Request
+    | Phase
+    | Fault
+    | Witness
+    | Undo
+    | Health
+    | Observation
+    | TokenProbe
+    | Pod
+    | Node
+    | Endpoints
+    | Autoscaler
+    | RedisNode
+    | Gap
 )

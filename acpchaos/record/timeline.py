@@ -52,11 +52,15 @@ def decode_node(item: dict[str, Any], gone: bool, t_ns: int) -> Node:
 
 def decode_endpoint_slice(item: dict[str, Any], gone: bool, t_ns: int) -> Endpoints:
     """The ready pods behind a Service, from one slice (the targets here fit one slice each)."""
-    ready = () if gone else tuple(
-        sorted(
-            (e.get("targetRef") or {}).get("name", "")
-            for e in item.get("endpoints") or []
-            if (e.get("conditions") or {}).get("ready")
+    ready = (
+        ()
+        if gone
+        else tuple(
+            sorted(
+                (e.get("targetRef") or {}).get("name", "")
+                for e in item.get("endpoints") or []
+                if (e.get("conditions") or {}).get("ready")
+            )
         )
     )
     service = (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")

@@ -1,0 +1,209 @@
+"""The outage prober: fixed cadence, a fresh connection each time, in a process of its own.
+
+Room: load. Probes begin when they are due, however the ones before fare, so a stalled server does
+not thin them out. It shares no client code with the load.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from acpchaos.errors import PreconditionUnmet
+from acpchaos.load import oidc, settings
+from acpchaos.load.plain import Plain
+from acpchaos.load.settings import PREFIX, Account
+from acpchaos.load.swarm import die_with_parent
+from acpchaos.record.events import Clock, Request
+from acpchaos.record.journal import Journal
+from acpchaos.target.profile import PROJECT, Profile
+from acpchaos.wait import eventually
+
+TIMEOUT_S = 1.0  # a token that takes longer is an outage to whoever waits for it
+START_S = 15.0
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """One endpoint at one cadence. `body` empty means GET; `needs` must be in the answer."""
+
+    flow: str
+    url: str
+    every_s: float
+    needs: str
+    body: str = ""
+    authorization: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the child probes; the file is private, since it holds a client's secret."""
+
+    probes: tuple[Probe, ...]
+    ca_file: str
+    events: str
+
+
+def plan(profile: Profile, run_dir: Path) -> Plan:
+    """Token requests five times a second, keys twice: cheap enough to run beside any load."""
+    m2m = settings.account(profile.credentials.m2m)
+    ca_file = str(profile.service.ca_file or "")
+    ends = oidc.discover(Plain(ca_file), profile.service.issuer("jwt"))
+    return Plan(probes=_probes(ends, m2m), ca_file=ca_file, events=str(run_dir / "events"))
+
+
+def _probes(ends: oidc.Endpoints, m2m: Account) -> tuple[Probe, ...]:
+    token = Probe(
+        flow="token", url=ends.token, every_s=0.2, needs="access_token",
+        body="grant_type=client_credentials", authorization=oidc.basic(m2m)["Authorization"],
+    )  # fmt: skip
+    keys = Probe(flow="jwks", url=ends.jwks, every_s=0.5, needs="keys")
+    return (token, keys) if m2m.id else (keys,)
+
+
+class Prober:
+    """The child process under the play's control."""
+
+    def __init__(self, profile: Profile, run_dir: Path) -> None:
+        self._profile, self._run_dir = profile, run_dir
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and return once its first probes are recorded."""
+        planned = msgspec.json.encode(plan(self._profile, self._run_dir))
+        log = self._run_dir / "prober.log"
+        with log.open("wb") as out:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "acpchaos.load.prober"], stdin=subprocess.PIPE,
+                stdout=out, stderr=out, cwd=PROJECT, start_new_session=True,
+                preexec_fn=die_with_parent,
+                env={k: v for k, v in os.environ.items() if not k.startswith(PREFIX)},
+            )  # fmt: skip
+        assert self._child.stdin is not None
+        self._child.stdin.write(planned)
+        self._child.stdin.close()
+        eventually("the prober's first record", self._recording, START_S, 0.1)
+
+    def _recording(self) -> bool:
+        if self._child is None or self._child.poll() is not None:
+            said = (self._run_dir / "prober.log").read_text(encoding="utf-8", errors="replace")
+            raise PreconditionUnmet("start the prober", said[-500:] or "it ended", "see prober.log")
+        files = (self._run_dir / "events").glob("prober-*.ndjson")
+        return any(file.stat().st_size for file in files)
+
+    def stop(self) -> None:
+        """End it; probes under way are given their second."""
+        child, self._child = self._child, None
+        if child is None or child.poll() is not None:
+            return
+        child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(TIMEOUT_S + 3)
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+async def _cadence(
+    probe: Probe, trust: ssl.SSLContext, journal: Journal, clock: Clock, stop: asyncio.Event
+) -> None:
+    """Begin a probe at each due moment until told to stop, then let those under way end."""
+    begin_s, number, flying = time.monotonic(), 0, set()
+    while not stop.is_set():
+        due_s = begin_s + number * probe.every_s
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), max(0.0, due_s - time.monotonic()))
+            break
+        late_s = time.monotonic() - due_s
+        intended_ns = clock.now_ns() - int(late_s * 1e9)
+        task = asyncio.create_task(_once(probe, trust, journal, clock, intended_ns))
+        flying.add(task)
+        task.add_done_callback(flying.discard)
+        number += 1
+    await asyncio.gather(*flying, return_exceptions=True)
+
+
+async def _once(
+    probe: Probe, trust: ssl.SSLContext, journal: Journal, clock: Clock, intended_ns: int
+) -> None:
+    """One probe; every way to fail is one error class."""
+    start_ns, status = clock.now_ns(), 0
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            status, body = await _ask(probe, trust)
+        error = "" if status == 200 and probe.needs in body else _refused(status)
+    except TimeoutError:
+        error = "timeout"
+    except ConnectionRefusedError:
+        error = "refused"
+    except ssl.SSLError:
+        error = "tls"
+    except (OSError, EOFError, ValueError) as problem:
+        error = "refused" if "Connect call failed" in str(problem) else "reset"
+    journal.write(
+        Request(
+            t_ns=clock.now_ns(), source="prober", flow=probe.flow, step=probe.flow,
+            intended_ns=intended_ns, start_ns=start_ns, status=status, error=error,
+        )
+    )  # fmt: skip
+
+
+def _refused(status: int) -> str:
+    return "bad_body" if status == 200 else f"http_{status}"
+
+
+async def _ask(probe: Probe, trust: ssl.SSLContext) -> tuple[int, str]:
+    """A plain HTTP/1.1 request that asks for the connection to be closed."""
+    url = urlsplit(probe.url)
+    secure = url.scheme == "https"
+    reader, writer = await asyncio.open_connection(
+        url.hostname, url.port or (443 if secure else 80), ssl=trust if secure else None
+    )
+    try:
+        writer.write(_request(probe, url.netloc, url.path or "/"))
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        return int(head.split(b" ", 2)[1]), body.decode("utf-8", "replace")
+    except IndexError:
+        raise ConnectionResetError("closed without an answer") from None
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def _request(probe: Probe, host: str, path: str) -> bytes:
+    lines = [
+        f"{'POST' if probe.body else 'GET'} {path} HTTP/1.1",
+        f"Host: {host}",
+        "Connection: close",
+        "Accept: application/json",
+    ]
+    if probe.authorization:
+        lines.append(f"Authorization: {probe.authorization}")
+    if probe.body:
+        lines.append("Content-Type: application/x-www-form-urlencoded")
+        lines.append(f"Content-Length: {len(probe.body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n" + probe.body).encode()
+
+
+async def probe_until_stopped(planned: Plan) -> None:
+    """All probes of a plan until SIGTERM."""
+    stop, clock = asyncio.Event(), Clock()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    trust = ssl.create_default_context(cafile=planned.ca_file or None)
+    with Journal(Path(planned.events) / f"prober-{os.getpid()}.ndjson") as journal:
+        await asyncio.gather(
+            *(_cadence(probe, trust, journal, clock, stop) for probe in planned.probes)
+        )
+
+
+if __name__ == "__main__":
+    asyncio.run(probe_until_stopped(msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)))
