@@ -89,7 +89,7 @@ def have_image(reference: str) -> bool:
 
 
 def take_archive(archive: Path, reference: str) -> None:
-    """Give an OCI archive to the engine under a name of ours (it would make one up from the tag)."""
+    """Give an OCI archive to the engine under a name of ours (it makes one up from the tag)."""
     image = read(["podman", "pull", "--quiet", f"oci-archive:{archive}"]).strip()
     run(["podman", "tag", image, reference])
 

@@ -15,7 +15,9 @@ _WORKLOADS = "deploy,statefulset"
 
 def table(cluster: Cluster) -> Table:
     """One table of nodes, workloads and endpoints; says so when there is no lab."""
-    made = Table("what", "name", "state", "where or which", title=f"lab {cluster.name}")
+    made = Table(title=f"lab {cluster.name}")
+    for title in ("what", "name", "state", "where or which"):
+        made.add_column(title, overflow="fold")
     nodes = cluster.nodes()
     if not nodes:
         made.add_row("lab", cluster.name, "absent", "acpchaos lab up makes it")

@@ -210,8 +210,8 @@ def base_url(cluster: Cluster) -> str:
 def _application_steps(cluster: Cluster) -> list[Step]:
     def load() -> None:
         for recipe in APPS:
-            if (archive_of(recipe, cluster.shop)).exists():
-                cluster.load(recipe)
+            build_image(recipe, cluster.shop)  # the code may have changed since the image step
+            cluster.load(recipe)
 
     return [
         Step("load images", 30, load),
@@ -221,6 +221,8 @@ def _application_steps(cluster: Cluster) -> list[Step]:
 
 
 def _apply_overlay(cluster: Cluster) -> None:
+    # a Job cannot be changed, only made again; ACP's are written to be run any number of times
+    cluster.kubectl("-n", "acp-system", "delete", "job", "--all", "--ignore-not-found")
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(OVERLAY))
 
 

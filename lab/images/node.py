@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import podman
 from lab.gobuild import COMPONENTS_DIR, KUBERNETES_VERSION, component, output_dir
 from lab.images.build import Workshop, image_key, image_of
-from lab.images.system import SYSTEM
+from lab.images.system import ON_ALL_NODES, ON_CONTROL_PLANE, SYSTEM
 from lab.oci import write_archive
 from lab.paths import artefact_dir, content_key
 from lab.process import read, run
@@ -42,7 +42,9 @@ Requires=containerd.service
 [Service]
 Type=oneshot
 ExecCondition=/usr/bin/test ! -e /var/lib/kind-images-done
-ExecStart=/usr/local/bin/ctr -n k8s.io images import --local /kind/images/system.tar
+ExecStart=/usr/local/bin/ctr -n k8s.io images import --local /kind/images/all.tar
+ExecStart=/bin/sh -c 'case $(hostname) in *control-plane*) \\
+  ctr -n k8s.io images import --local /kind/images/control-plane.tar;; esac'
 ExecStartPost=/usr/bin/touch /var/lib/kind-images-done
 [Install]
 WantedBy=multi-user.target
@@ -94,7 +96,9 @@ def build_node_image(shop: Workshop) -> str:
     _kind_files(root)
     _programs(root, shop)
     _configuration(root)
-    write_archive(root / "kind/images/system.tar", [image_of(recipe, shop) for recipe in SYSTEM])
+    for archive, recipes in (("all", ON_ALL_NODES), ("control-plane", ON_CONTROL_PLANE)):
+        images = [image_of(recipe, shop) for recipe in recipes]
+        write_archive(root / f"kind/images/{archive}.tar", images)
     run(["chroot", root, "sh", "-c", _SETTLE], log=shop.log("node"))
     _import(root, reference, shop.log("node"))
     shutil.rmtree(root)

@@ -82,3 +82,8 @@ SYSTEM: tuple[Recipe, ...] = (
         config=ImageConfig(user="65534:65534"),
     ),
 )
+
+# unpacking costs each node seconds, so workers are spared what only runs beside the API server
+_CONTROL_ONLY = ("etcd", "metrics-server", "ingress")
+ON_CONTROL_PLANE = tuple(recipe for recipe in SYSTEM if recipe.name in _CONTROL_ONLY)
+ON_ALL_NODES = tuple(recipe for recipe in SYSTEM if recipe.name not in _CONTROL_ONLY)
