@@ -100,7 +100,11 @@ class Act:
             raise PreconditionUnmet(
                 f"plan {self.fault.name}", reason, "choose another target or change its profile"
             )
-        self._verb("setup", self._setup)
+        try:
+            self._verb("setup", self._setup)
+        except BaseException:
+            self._abandon()  # a set-up may already have left something, e.g. a marker
+            raise
         try:
             self._verb("inject", self.fault.inject)
             seen = self._verb("effective", self.fault.effective)
@@ -151,8 +155,6 @@ class Act:
             detail = act() or {}
         except BaseException as error:
             self._tell(verb, False, {"error": str(error)})
-            if self.state == "new" and verb == "setup":
-                self.state = "invalid"
             raise
         self._tell(verb, True, detail)
         return detail
@@ -177,7 +179,8 @@ class Act:
 
     def _abandon(self) -> None:
         self.state = "invalid"
-        self.session.undo.revert_all()
+        if self.fault.recorded:
+            self.session.undo.revert_all()
 
     def _tell(self, verb: str, ok: bool, detail: dict[str, Any]) -> None:
         event = FaultEvent(

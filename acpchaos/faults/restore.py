@@ -5,11 +5,12 @@ is served in a namespace of its own, which is deleted at the end. What was seen 
 observations (named in check/restore.py), never judged.
 """
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import msgspec
 
-from acpchaos.errors import PreconditionUnmet
+from acpchaos.errors import DeadlinePassed, PreconditionUnmet
 from acpchaos.faults import changes
 from acpchaos.faults.fault import Act, Fault, Sight
 from acpchaos.faults.session import Session, current
@@ -18,6 +19,9 @@ from acpchaos.stores import backup, postgres
 from acpchaos.stores.exec import inside
 from acpchaos.stores.restore import Drill, Served
 from acpchaos.target.profile import resolve
+from acpchaos.wait import eventually
+
+REPLICATED_S = 10.0  # streaming replicas are some milliseconds behind
 
 
 class Restore(Fault):
@@ -78,15 +82,22 @@ class Restore(Fault):
 
     def witness(self) -> Sight:
         """Asked of each member for itself, so that the leader's word alone is not enough."""
-        kept = []
-        for pod in self._pods():
-            if self.mark in postgres.markers(self.run, pod, self.sql.container):
-                kept.append(pod)
-        count = len(self._pods())
-        saw = f"the row is lost in {count - len(kept)} of {count} members"
+        pods = self._pods()
+        kept = list(pods)
+
+        def lost() -> bool:
+            kept[:] = [pod for pod in pods if self._holds_mark(pod)]
+            return not kept
+
+        with suppress(DeadlinePassed):  # what still keeps it is told below
+            eventually("the loss to reach every member", lost, REPLICATED_S)
+        saw = f"the row is lost in {len(pods) - len(kept)} of {len(pods)} members"
         if not kept:
             return Sight("installed", saw)
-        return Sight("partial" if len(kept) < count else "not installed", saw, {"kept": kept})
+        return Sight("partial" if len(kept) < len(pods) else "not installed", saw, {"kept": kept})
+
+    def _holds_mark(self, pod: str) -> bool:
+        return self.mark in postgres.markers(self.run, pod, self.sql.container)
 
     def recover(self) -> None:
         """Restore into a fresh place; the live store gets back its prior state, without markers."""

@@ -13,7 +13,7 @@ from acpchaos.faults.changes import REVERTERS, Change, describe
 from acpchaos.record.events import Clock, Undo
 from acpchaos.record.journal import Journal
 from acpchaos.target import guard
-from acpchaos.target.cluster import ApiRefused, Cluster, Object
+from acpchaos.target.cluster import Cluster, Object
 from acpchaos.target.profile import Profile
 from acpchaos.wait import eventually
 
@@ -84,7 +84,7 @@ class UndoLog:
             way_back.revert(self._cluster, self.run_id, change)
             return way_back.settled(self._cluster, self.run_id, change)
 
-        eventually(f"undo of {describe(change)}", settled, VERIFY_S, transient=(ApiRefused,))
+        eventually(f"undo of {describe(change)}", settled, VERIFY_S, transient=(AcpchaosError,))
         self._tell(change, "reverted")
         self._tell(change, "verified")
         self._cluster.patch("ConfigMap", self._name, {"data": {key: None}}, self._namespace)
