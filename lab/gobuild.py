@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.paths import LAB_DIR, artefact_dir, content_key, files_under
-from lab.process import read, run
+from lab.process import LabError, read, run
 
 COMPONENTS_DIR = LAB_DIR / "components"
 KUBERNETES_VERSION = "v1.36.3"
@@ -89,6 +89,10 @@ def component(name: str) -> Component:
 
 def toolchain() -> str:
     """Version of the Go toolchain that the components will be compiled with."""
+    if not shutil.which("go"):
+        raise LabError(
+            "find Go", "no `go` on PATH", "install Go 1.26 or later and put it on PATH, then again"
+        )
     return read(["go", "env", "GOVERSION"], cwd=COMPONENTS_DIR / "pause").strip()
 
 

@@ -229,10 +229,11 @@ def _apply_overlay(cluster: Cluster) -> None:
 def unready(cluster: Cluster) -> list[str]:
     """Workloads whose pods are not all ready, and Jobs that are not complete, as text."""
     listing = cluster.kubectl("get", "deploy,statefulset,daemonset,job", "-A", "-o", "json")
-    return [line for item in json.loads(listing)["items"] if (line := _lack(item))]
+    return [line for item in json.loads(listing)["items"] if (line := lack_of(item))]
 
 
-def _lack(item: dict[str, Any]) -> str:
+def lack_of(item: dict[str, Any]) -> str:
+    """What a workload still lacks, as text; empty when it is ready or complete."""
     meta, status, spec = item["metadata"], item.get("status", {}), item["spec"]
     name = f"{item['kind']} {meta['namespace']}/{meta['name']}"
     if item["kind"] == "Job":

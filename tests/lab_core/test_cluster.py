@@ -13,6 +13,7 @@ import yaml
 from lab import kindconfig, podman, profile
 from lab.cluster import free_port
 from lab.paths import State
+from lab.up import lack_of
 
 
 def rendered(tmp_path: Path, size: str = "default") -> dict[str, Any]:
@@ -93,3 +94,27 @@ def test_the_profile_names_secrets_by_file_and_never_holds_one(tmp_path: Path) -
     assert document["service"]["base_url"] == "https://localhost:8443"
     for client in ("m2m", "web", "introspect", "system"):
         assert document["credentials"][client]["secret"].startswith("file:/")
+
+
+def workload(kind: str, ready: int, **status: int) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "metadata": {"namespace": "acp-system", "name": "acp", "generation": 2},
+        "spec": {"replicas": 3},
+        "status": {"observedGeneration": 2, "readyReplicas": ready, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("item", "lack"),
+    [
+        (workload("Deployment", 3), ""),
+        (workload("Deployment", 2), "Deployment acp-system/acp 2/3"),
+        (workload("Deployment", 3, observedGeneration=1), "Deployment acp-system/acp not seen yet"),
+        (workload("DaemonSet", 0, desiredNumberScheduled=4, numberReady=4), ""),
+        (workload("Job", 0), "Job acp-system/acp not complete"),
+        (workload("Job", 0, succeeded=1), ""),
+    ],
+)
+def test_a_workload_is_ready_only_with_all_its_pods(item: dict[str, Any], lack: str) -> None:
+    assert lack_of(item) == lack

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.process import LabError
+from lab.gobuild import toolchain
+from lab.process import LabError, run
 from lab.steps import Step, StepFailed, walk
 
 
@@ -69,3 +70,19 @@ def test_progress_tells_expected_and_elapsed_time() -> None:
     walk([Step("one", 30, lambda: "port 8443")], said.append, clock=lambda: next(ticks))
     assert "about 30 s, 7 s so far" in said[0]
     assert "done in 32 s (port 8443)" in said[1]
+
+
+def test_a_machine_without_go_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(LabError) as caught:
+        toolchain()
+    assert "install Go" in caught.value.remedy
+
+
+def test_a_failing_program_leaves_its_output_in_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "x.log"
+    with pytest.raises(LabError) as caught:
+        run(["sh", "-c", "echo seen; exit 3"], log=log, remedy="type this")
+    assert caught.value.seen == "exit code 3"
+    assert (caught.value.log, caught.value.remedy) == (log, "type this")
+    assert log.read_text() == "seen\n"
