@@ -10,7 +10,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.ready ## find Python, make the environment, install locked packages
-$(VENV)/.ready: setup.sh requirements/dev.txt requirements/standin.txt pyproject.toml
+$(VENV)/.ready: setup.sh requirements/dev.txt requirements/uv.txt pyproject.toml
 	@bash setup.sh $(VENV)
 
 test: setup lint types ## all tests that need no cluster
@@ -35,6 +35,8 @@ demo: lab-up suites ## the main job: lab, five suites, evidence page
 lab-down: setup ## remove the lab
 	$(BIN)/acpchaos lab down
 
+COMPILE := $(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header --generate-hashes
 lock: setup ## re-lock the dependencies with hashes
-	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --generate-hashes --python-version 3.12 --all-extras pyproject.toml requirements/dev.in requirements/standin.in -o requirements/dev.txt
-	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --generate-hashes --python-version 3.13 requirements/standin.in -o requirements/standin.txt
+	$(COMPILE) --python-version 3.12 --universal pyproject.toml requirements/dev.in requirements/standin.in -o requirements/dev.txt
+	$(COMPILE) --python-version 3.13 requirements/standin.in -o requirements/standin.txt
+	$(COMPILE) --python-version 3.12 requirements/uv.in -o requirements/uv.txt

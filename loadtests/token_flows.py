@@ -7,6 +7,7 @@ Locust's --master and --worker multiply it by the workers. Any OIDC issuer with 
 
 from locust import FastHttpUser, constant, events, task  # isort: skip  (must patch first)
 
+import contextlib
 import json
 import os
 import socket
@@ -128,10 +129,8 @@ class TokenUser(FastHttpUser):
             return
         self.sessions += 1
         self.session = f"{self.tag}-{self.sessions}"
-        try:
+        with contextlib.suppress(StepFailed):  # its failed step is recorded
             FLOWS[self.flow](self)
-        except StepFailed:
-            pass  # its failed step is recorded
 
     def send(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,

@@ -46,9 +46,7 @@ def workload_ready(cluster: Cluster, namespace: str, workload: Workload, what: s
         return Part(what, False, f"no {workload.kind} {workload.name}")
     status, wanted = found.get("status") or {}, found["spec"].get("replicas", 1)
     current = status.get("observedGeneration", 0) >= found["metadata"].get("generation", 0)
-    counts = {
-        key: status.get(key, 0) for key in ("replicas", "readyReplicas", "availableReplicas")
-    }
+    counts = {key: status.get(key, 0) for key in ("replicas", "readyReplicas", "availableReplicas")}
     pods = cluster.list("Pod", namespace, workload.selector)
     ready = [pod for pod in pods if is_ready(pod)]
     ok = current and wanted > 0 and all(count == wanted for count in counts.values())

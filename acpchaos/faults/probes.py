@@ -35,8 +35,6 @@ def healthy(parts: str, budget_s: float = 30.0) -> bool:
     for name, part in last.items():
         when = "after" if name in _asked else "before"
         _asked.add(name)
-        event = Health(
-            t_ns=session.clock.now_ns(), when=when, what=name, ok=part.ok, saw=part.saw
-        )
+        event = Health(t_ns=session.clock.now_ns(), when=when, what=name, ok=part.ok, saw=part.saw)
         session.journal.write(event)
     return all(part.ok for part in last.values())

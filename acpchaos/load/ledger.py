@@ -57,7 +57,7 @@ class Ledger:
         """Make `each` of every kind the target's clients can have; PreconditionUnmet if refused."""
         try:
             for name in ("jwt", "opaque"):
-                issuer = self._profile.service.issuer(name)  # type: ignore[arg-type]
+                issuer = self._profile.service.issuer(name)
                 self._ends[name] = oidc.discover(self._send, issuer)
             keys = self._send("jwks", "GET", self._ends["jwt"].jwks).json()
             self._keys = KeySet.import_key_set(keys)  # type: ignore[arg-type]

@@ -105,9 +105,8 @@ def basic(client: Account) -> dict[str, str]:
 def client_credentials(send: Send, ends: Endpoints, client: Account) -> str:
     """An access token for the client itself."""
     form = {"grant_type": "client_credentials"}
-    return _token(send("token", "POST", ends.token, form=form, headers=basic(client)), "token")[
-        "access_token"
-    ]
+    answer = send("token", "POST", ends.token, form=form, headers=basic(client))
+    return str(_token(answer, "token")["access_token"])
 
 
 def refresh(send: Send, ends: Endpoints, client: Account, token: str) -> dict[str, Any]:

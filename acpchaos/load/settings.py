@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user_prefix: str = ""
     user_count: int = 1
     user_password: str = ""
-    mix: dict[str, int] = {"client_credentials": 1}
+    mix: dict[str, int] = {}
     rate_per_s: float = 5.0
     seed: int = 0
     events: str = ""

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from acpchaos.check.verdict import JudgedClaim, Outcome
 from acpchaos.report.words import SIGNS, value
+from acpchaos.target.guard import Finding
 
 STYLES = {
     Outcome.DIRTY: "bold magenta",
@@ -71,3 +73,18 @@ def print_claims(claims: Sequence[JudgedClaim], console: Console | None = None) 
         return
     for line in claim_lines(claims):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_findings(findings: Sequence[Finding], console: Console | None = None) -> None:
+    """The doctor's table: what, seen, and what to type for each line that is not ok."""
+    out = console or Console()
+    if not out.is_terminal:
+        for each in findings:
+            line = f"{'ok  ' if each.ok else 'FAIL'}  {each.what}: {each.saw}"
+            out.print(line if each.ok else f"{line}\n      next: {each.remedy}", markup=False)
+        return
+    table = Table("", "what", "seen", "what to do")
+    for each in findings:
+        mark = "[green]ok[/green]" if each.ok else "[bold red]FAIL[/bold red]"
+        table.add_row(mark, each.what, escape(each.saw), "" if each.ok else escape(each.remedy))
+    out.print(table)

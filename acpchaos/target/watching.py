@@ -47,13 +47,9 @@ def follow(
                 yield "SYNCED", {}
 
 
-def _list(
-    cluster: Cluster, kind: str, namespace: str, selector: str
-) -> tuple[list[Object], str]:
+def _list(cluster: Cluster, kind: str, namespace: str, selector: str) -> tuple[list[Object], str]:
     query = {"labelSelector": selector} if selector else {}
-    answer = json.loads(
-        cluster.call("GET", path_of(kind, namespace), query=query, timeout_s=60)
-    )
+    answer = json.loads(cluster.call("GET", path_of(kind, namespace), query=query, timeout_s=60))
     return answer.get("items") or [], answer["metadata"]["resourceVersion"]
 
 
