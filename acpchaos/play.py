@@ -201,7 +201,12 @@ class _Play:
             eventually(f"a healthy target {when} the fault", whole, GATE_S, 1.0)
         except AcpchaosError as error:
             if when == "before":
-                raise PreconditionUnmet(error.attempted, error.seen, error.next_step) from None
+                unwell = "; ".join(f"{n}: {p.saw}" for n, p in seen.items() if not p.ok)
+                raise PreconditionUnmet(
+                    error.attempted,
+                    unwell,
+                    f"repair it; see acpchaos doctor --target {self._target}",
+                ) from None
         finally:
             for name, part in seen.items():
                 event = Health(

@@ -72,8 +72,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A suite needs a target and consent; without them nothing is touched and the exit is 4."""
-    if not any(item.get_closest_marker("disruptive") for item in items):
+    disruptive = [item for item in items if item.get_closest_marker("disruptive")]
+    if not disruptive:
         return
+    for item in disruptive:
+        item.add_marker(pytest.mark.timeout(0))  # a play has budgets of its own
     if config.getoption("collectonly"):
         return
     missing = [o for o in ("--chaos-target", "--chaos-allow-disruption") if not _given(config, o)]

@@ -5,13 +5,11 @@ Room: below every other. Built on tenacity, whose sleep is injectable, so tests 
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 import tenacity
 
 from acpchaos.errors import DeadlinePassed
 
-T = TypeVar("T")
 Sleep = Callable[[float], None]
 
 
@@ -19,7 +17,7 @@ class Impossible(Exception):
     """Raised by a probe when the goal cannot be reached any more: waiting ends at once."""
 
 
-def eventually(
+def eventually[T](
     what: str,
     probe: Callable[[], T | None],
     budget_s: float,

@@ -35,7 +35,7 @@ class Request(Event, tag="request", frozen=True, kw_only=True):
     """
 
     source: str  # "load" or "prober"
-    flow: str  # client_credentials, authorization_code, refresh, introspect, revoke, userinfo, alive...
+    flow: str  # client_credentials, authorization_code, refresh, introspect, revoke, userinfo...
     step: str
     intended_ns: int
     start_ns: int
@@ -51,7 +51,7 @@ class Phase(Event, tag="phase", frozen=True, kw_only=True):
 
 
 class Fault(Event, tag="fault", frozen=True, kw_only=True):
-    """A fault's verb was carried out. verb: setup, inject, effective, recover, recovered, cleanup."""
+    """A fault's verb was carried out: setup, inject, effective, recover, recovered or cleanup."""
 
     fault: str
     verb: str
@@ -61,7 +61,7 @@ class Fault(Event, tag="fault", frozen=True, kw_only=True):
 
 
 class Witness(Event, tag="witness", frozen=True, kw_only=True):
-    """An independent look at the effect. outcome: installed, partial, not installed, indeterminate."""
+    """An independent look at the effect: installed, partial, not installed or indeterminate."""
 
     fault: str
     outcome: str

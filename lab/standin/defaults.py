@@ -64,10 +64,24 @@ def _workspace(settings: Settings, id_: str, kind: str) -> list[Record]:
     return [
         Server(tenant_id="default", id=id_, name=id_.capitalize(), type=kind),
         Idp(tenant_id=tid, server_id=id_, id="default", name="Default"),
-        User(tenant_id=tid, server_id=id_, idp_id="default", id=user, password=user, claims={"name": user}),
+        User(
+            tenant_id=tid,
+            server_id=id_,
+            idp_id="default",
+            id=user,
+            password=user,
+            claims={"name": user},
+        ),
         Client(
-            tenant_id=tid, server_id=id_, id=client, name=name, redirect_uris=(base,), scopes=("openid", "profile"),
-            token_endpoint_auth_method="none",  # noqa: S106 trusted=True, system=True,
+            tenant_id=tid,
+            server_id=id_,
+            id=client,
+            name=name,
+            redirect_uris=(base,),
+            scopes=("openid", "profile"),
+            token_endpoint_auth_method="none",  # noqa: S106
+            trusted=True,
+            system=True,
         ),
     ]  # fmt: skip
 

@@ -36,9 +36,7 @@ def hpa(percent: int | None, active: str = "True") -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("percent", "outcome"), [(71, "installed"), (70, "not installed"), (None, "not installed")]
 )
-def test_reading_decides(
-    api: FakeApi, session: Session, percent: int | None, outcome: str
-) -> None:
+def test_reading_decides(api: FakeApi, session: Session, percent: int | None, outcome: str) -> None:
     api.store.put("horizontalpodautoscalers", hpa(percent))
     told = Act(LoadSurge(session, 0.1)).strike()
     assert told["witness"] == outcome

@@ -81,9 +81,7 @@ def started(self: Drill, budget_s: float, *, wrong_key: bool = False) -> str:
 def able(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setenv("M2M", "s3cret")
     profile = session.profile
-    experiments = profile.experiments.model_copy(
-        update={"backup": True, "may_disrupt": ("sql",)}
-    )
+    experiments = profile.experiments.model_copy(update={"backup": True, "may_disrupt": ("sql",)})
     m2m = Client(id="load-m2m", secret="env:M2M")
     update = {
         "experiments": experiments,
@@ -162,8 +160,6 @@ def test_unknown_repository_is_refused(able: Session, stores: Stores) -> None:
 def test_target_without_backup_is_not_available(session: Session) -> None:
     with pytest.raises(PreconditionUnmet, match="no backup"):
         Act(Restore(session, 1, 60.0)).strike()
-
-
 
 
 def test_failed_backup_leaves_no_marker(

@@ -58,9 +58,7 @@ def test_drain_and_back(api: FakeApi, profile_path: Path, tmp_path: Path) -> Non
     assert [e["state"] for e in told if e["kind"] == "undo"] == ["recorded", "reverted", "verified"]
     assert cordoned(api) == [] and undo_records(api) == [] and leases(api) == []
     assert not (run_dir / "chaos" / "kubeconfig").exists()
-    assert "t0ken" not in "".join(
-        path.read_text() for path in run_dir.rglob("*") if path.is_file()
-    )
+    assert "t0ken" not in "".join(path.read_text() for path in run_dir.rglob("*") if path.is_file())
 
 
 def test_unhealthy_target_is_never_touched(
@@ -69,7 +67,7 @@ def test_unhealthy_target_is_never_touched(
     api.on_exec = lambda pod, argv: ("", 1)  # no Redis node answers
     text = (PROJECT / "experiments" / "zone-drain.yaml").read_text()
     quick = tmp_path / "quick.yaml"
-    quick.write_text(text.replace("analytics\"}", 'analytics", budget_s: 1}'))
+    quick.write_text(text.replace('analytics"}', 'analytics", budget_s: 1}'))
     played = toolkit.run(
         quick, tmp_path / "run", load_profile(profile_path), DRAIN,
         target=str(profile_path), deadline_s=60,

@@ -45,9 +45,7 @@ def test_zone_is_emptied_and_brought_back(api: FakeApi, session: Session) -> Non
     assert [verb for verb, ok in verbs(session) if ok][-1] == "cleanup"
 
 
-def test_budget_that_refuses_is_asked_again_until_it_allows(
-    api: FakeApi, session: Session
-) -> None:
+def test_budget_that_refuses_is_asked_again_until_it_allows(api: FakeApi, session: Session) -> None:
     """Two ACP pods on one node, one allowed at a time: the second eviction is refused first."""
     pods = session.cluster.list("Pod", NAMESPACE, "app.kubernetes.io/name=acp")
     with api.store.lock:
@@ -197,5 +195,3 @@ def test_which_pods_a_drain_moves(
     """Neither volumes nor their absence matter, so the pods here have no such key at all."""
     meta = {"name": "p", "ownerReferences": owners, "annotations": annotations}
     assert evictable({"metadata": meta, "spec": {}, "status": {"phase": phase}}) is expected
-
-

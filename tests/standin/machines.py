@@ -34,10 +34,10 @@ def binary(name: str) -> str:
     return found
 
 
-def free_ports(count: int) -> list[int]:
+def free_ports(count: int, first: int = 0) -> list[int]:
     """Ports free now, below 50000 so that a Redis bus port (+10000) exists too."""
     held, ports = [], []
-    candidate = 20000 + os.getpid() % 2000 * 10
+    candidate = (first or 20000 + os.getpid() % 500 * 10) - 1
     while len(ports) < count:
         candidate += 1
         sockets = []
@@ -67,10 +67,10 @@ class Redises:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._generation = 0
 
-    def create(self) -> None:
-        """A new, empty cluster on new ports."""
+    def create(self, first_port: int = 0) -> None:
+        """A new, empty cluster, on new ports or from `first_port` on."""
         self._generation += 1
-        self.ports = free_ports(6)
+        self.ports = free_ports(6, first_port)
         for port in self.ports:
             home = self.folder / f"{self._generation}-{port}"
             home.mkdir()
@@ -82,9 +82,20 @@ class Redises:
         nodes = [f"127.0.0.1:{port}" for port in self.ports]
         eventually("redis nodes answer", self._all_answer, 10, 0.1, transient=(redis.RedisError,))
         subprocess.run(
-            [binary("redis-cli"), "--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes"],
-            env={**os.environ, "REDISCLI_AUTH": self.password}, check=True, capture_output=True, timeout=30,
-        )  # fmt: skip
+            [
+                binary("redis-cli"),
+                "--cluster",
+                "create",
+                *nodes,
+                "--cluster-replicas",
+                "1",
+                "--cluster-yes",
+            ],
+            env={**os.environ, "REDISCLI_AUTH": self.password},
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
         eventually("redis cluster formed", self.formed, 15, 0.1)
 
     def _all_answer(self) -> bool:
@@ -194,18 +205,33 @@ class Acp:
         """Run one command to its end."""
         return subprocess.run(
             [sys.executable, "-m", "lab.standin", *words, *self.config],
-            cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
-    def start(self, **environment: str) -> None:
+    def start(self, within_s: float = 20, **environment: str) -> None:
         """Start the server and wait for /alive."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "lab.standin", "server", "start", "--metrics", *self.flags, *self.config],
-                cwd=ROOT, env={**os.environ, **environment}, stderr=log,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "lab.standin",
+                    "server",
+                    "start",
+                    "--metrics",
+                    *self.flags,
+                    *self.config,
+                ],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stderr=log,
+            )
         what = f"stand-in alive; see {self.log_path}"
-        eventually(what, self._alive, 20, 0.1, transient=(requests.RequestException,))
+        eventually(what, self._alive, within_s, 0.1, transient=(requests.RequestException,))
 
     def _alive(self) -> bool:
         if self.process is None or self.process.poll() is not None:

@@ -27,8 +27,9 @@ def test_delete_by_uid_never_hits_the_successor(api: FakeApi, cluster: Cluster) 
     with pytest.raises(ApiRefused) as caught:
         cluster.delete("Pod", meta["name"], NAMESPACE, uid=meta["uid"], grace_s=0)
     assert caught.value.status == 409
-    assert cluster.get("Pod", meta["name"], NAMESPACE)["metadata"]["uid"] == (
-        successor["metadata"]["uid"]
+    assert (
+        cluster.get("Pod", meta["name"], NAMESPACE)["metadata"]["uid"]
+        == (successor["metadata"]["uid"])
     )
 
 
