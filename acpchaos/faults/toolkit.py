@@ -90,8 +90,13 @@ def _start(
         return subprocess.Popen(
             command(experiment.absolute(), folder),
             stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
-            start_new_session=True,
+            start_new_session=True, preexec_fn=heed_interrupt,
         )  # fmt: skip
+
+
+def heed_interrupt() -> None:
+    """In a child: SIGINT works even where the shell that began us had it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _environment(run_dir: Path, target: str, kubeconfig: Path) -> dict[str, str]:

@@ -79,7 +79,7 @@ class Swarm:
         """End the child gracefully, then hard; safe to repeat."""
         child, self._child = self._child, None
         if child is not None and child.poll() is None:
-            child.send_signal(signal.SIGINT)
+            child.send_signal(signal.SIGTERM)  # SIGINT may be ignored where we were started
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(STOP_S)
             if child.poll() is None:

@@ -20,11 +20,19 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import MovedError, RedisError, ResponseError
+from redis.exceptions import (
+    MovedError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
 from . import metrics
 from .problems import StoreUnavailable
 from .settings import RedisSettings
+
+# RedisClusterException is no RedisError, though it is what a half-formed cluster raises.
+AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 log = logging.getLogger("standin.redis")
 REBUILD_PAUSE_S = 0.5
@@ -77,7 +85,7 @@ class RedisStore:
             if str(problem).startswith(MEANINGFUL):
                 raise
             raise self._failed(problem) from problem
-        except (RedisError, OSError, TimeoutError, IndexError, KeyError) as problem:
+        except (*AWAY, IndexError, KeyError) as problem:
             raise self._failed(problem) from problem
         finally:
             taken_s = time.perf_counter() - begin
@@ -98,7 +106,7 @@ class RedisStore:
             if str(problem).startswith(MEANINGFUL):
                 raise
             raise self._failed(problem) from problem
-        except (RedisError, OSError, TimeoutError, IndexError, KeyError) as problem:
+        except (*AWAY, IndexError, KeyError) as problem:
             raise self._failed(problem) from problem
 
     async def _send(self, operation: str, key: str, args: tuple[Any, ...]) -> Any:
@@ -126,7 +134,7 @@ class RedisStore:
             try:
                 async with asyncio.timeout(REBUILD_BUDGET_S):
                     fresh = await self._build()
-            except (RedisError, OSError, TimeoutError, StoreUnavailable) as problem:
+            except Exception as problem:  # the repairer must outlive every surprise
                 self._cause = f"{type(problem).__name__}: {problem}".strip(": ")
                 if self._client is not None:
                     log.warning("redis lost: %s", self._cause)
@@ -178,7 +186,7 @@ class RedisStore:
                 if state.get("cluster_state") == "ok":
                     return client
                 cause = f"cluster_state:{state.get('cluster_state')} at {address[0]}:{address[1]}"
-            except (RedisError, OSError, TimeoutError) as problem:
+            except AWAY as problem:
                 cause = f"{address[0]}:{address[1]} {type(problem).__name__}: {problem}"
             except asyncio.CancelledError:
                 await _close(client)

@@ -92,6 +92,7 @@ def alone(profile_path: Path, run_dir: Path) -> subprocess.Popen[bytes]:
          "--journal-path", str(run_dir / "journal.json"),
          str(PROJECT / "experiments" / "zone-drain.yaml")],
         cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=toolkit.heed_interrupt,
     )  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def test_ctrl_c_at_the_runner_passes_on_and_leaves_no_cordoned_node(
     )
     runner = subprocess.Popen(
         [sys.executable, "-c", script, str(profile_path), str(tmp_path / "run-9")],
-        cwd=PROJECT, stderr=subprocess.PIPE,
+        cwd=PROJECT, stderr=subprocess.PIPE, preexec_fn=toolkit.heed_interrupt,
     )  # fmt: skip
     try:
         eventually("the cordon", lambda: cordoned(api) == ["worker-a"], 40, 0.1)
