@@ -111,7 +111,7 @@ def test_new_cluster_behind_the_same_name_is_found(lab: Lab, server: Acp, doomed
 
 
 def test_starts_without_redis_and_serves_keys(lab: Lab) -> None:
-    acp = lab.acp("acp", {"redis": {"addrs": ["127.0.0.1:1"]}})
+    acp = lab.seeded("alone", {"redis": {"addrs": ["127.0.0.1:1"]}})
     acp.start()
     try:
         url = f"{acp.url}/acme/main"
@@ -216,7 +216,7 @@ def test_switches_decide_what_a_wipe_takes(lab: Lab, acp: Acp, store: str) -> No
 
 def test_alive_may_depend_on_redis(lab: Lab) -> None:
     layer = {"redis": {"addrs": ["127.0.0.1:1"]}, "standin": {"alive_depends_on": ["redis"]}}
-    acp = lab.acp("acp", layer)
+    acp = lab.seeded("needy", layer)
     with pytest.raises(DeadlinePassed, match="alive"):
         acp.start(within_s=4)
     assert call("GET", acp.url + "/alive").status_code == 503
