@@ -31,8 +31,10 @@ class Schedule:
     def set_rate(self, rate_per_s: float, now_s: float) -> None:
         """Change the rate; arrivals already due stay due."""
         if rate_per_s != self._rate_per_s:
+            paused = self._rate_per_s <= 0  # what was planned before a pause is not owed after it
             self._rate_per_s = rate_per_s
-            self._next_s = min(self._next_s, now_s + self._gap_s())
+            fresh_s = now_s + self._gap_s()
+            self._next_s = fresh_s if paused else min(self._next_s, fresh_s)
 
     def due(self, now_s: float) -> list[float]:
         """Intended times up to `now_s`, each handed out once."""

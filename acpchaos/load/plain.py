@@ -50,13 +50,13 @@ class Plain:
 
 def class_of(error: BaseException) -> str:
     """The class of events.Request for an exception of urllib3, sockets or TLS."""
-    match error:
-        case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():
-            return "timeout"
+    match error:  # urllib3 derives both of the first two from ConnectTimeoutError
         case NameResolutionError() | socket.gaierror():
             return "dns"
         case NewConnectionError() | ConnectionRefusedError():
             return "refused"
+        case ConnectTimeoutError() | ReadTimeoutError() | TimeoutError():
+            return "timeout"
         case SSLError():
             return "tls"
         case _:

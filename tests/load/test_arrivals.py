@@ -42,3 +42,13 @@ def test_a_new_rate_counts_from_now() -> None:
     schedule.set_rate(0, now_s=12)
     schedule.due(13)
     assert schedule.due(1000) == []
+
+
+def test_a_pause_owes_nothing_when_it_ends() -> None:
+    schedule = Schedule(rate_per_s=10, begin_s=0, seed=3)
+    schedule.due(1)
+    schedule.set_rate(0, now_s=1)
+    schedule.set_rate(10, now_s=100)
+    resumed = schedule.due(110)
+    assert min(resumed) > 100
+    assert len(resumed) == pytest.approx(100, rel=0.1)
