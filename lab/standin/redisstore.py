@@ -38,6 +38,7 @@ log = logging.getLogger("standin.redis")
 REBUILD_PAUSE_S = 0.5
 REBUILD_BUDGET_S = 5.0
 CONNECT_BUDGET_S = 0.5
+SUSPECT_BUDGET_S = 0.25
 # Replies that tell the caller something; all others mean that the cluster cannot serve.
 MEANINGFUL = ("BUSYGROUP", "NOGROUP", "WRONGTYPE")
 
@@ -52,6 +53,7 @@ class RedisStore:
         self._wake = asyncio.Event()
         self._repairer: asyncio.Task[None] | None = None
         self._errors = 0
+        self._suspect = False
         self._cause = "not connected yet"
         self._known: list[tuple[str, int]] = []
 
@@ -79,7 +81,7 @@ class RedisStore:
         """One command on one key; StoreUnavailable after the budget or on any failure."""
         begin = time.perf_counter()
         try:
-            async with asyncio.timeout(self._budget_s):
+            async with asyncio.timeout(self._patience_s()):
                 return await self._send(operation, key, args)
         except ResponseError as problem:
             if str(problem).startswith(MEANINGFUL):
@@ -90,6 +92,11 @@ class RedisStore:
         finally:
             taken_s = time.perf_counter() - begin
             metrics.REDIS.labels(entity, operation.lower()).observe(taken_s)
+
+    def _patience_s(self) -> float:
+        """Full budget, but little once a call has failed and the client is not yet renewed: a
+        request makes several calls, and together they must still end within two seconds."""
+        return SUSPECT_BUDGET_S if self._suspect else self._budget_s
 
     async def stream_read(self, stream: str, group: str, consumer: str, count: int) -> Any:
         """New entries of a stream for one consumer; its key is not where `call` expects it."""
@@ -122,6 +129,7 @@ class RedisStore:
 
     def _failed(self, problem: BaseException) -> StoreUnavailable:
         self._errors += 1
+        self._suspect = True
         metrics.REDIS_ERRORS.set(self._errors)
         self._cause = f"{type(problem).__name__}: {problem}".strip(": ")
         self._wake.set()
@@ -150,6 +158,7 @@ class RedisStore:
 
     async def _swap(self, fresh: RedisCluster | None) -> None:
         old, self._client = self._client, fresh
+        self._suspect = False
         if old is not None:  # its commands in flight may finish within their budget
             asyncio.get_running_loop().call_later(
                 self._budget_s + 0.5, lambda: asyncio.ensure_future(_close(old))
