@@ -23,7 +23,7 @@ import gevent.queue
 from acpchaos.load import oidc
 from acpchaos.load.arrivals import Schedule, flows
 from acpchaos.load.oidc import Answer, StepFailed, error_class
-from acpchaos.load.settings import Settings, take_over
+from acpchaos.load.settings import PREFIX, Settings, take_over
 from acpchaos.record.events import Clock, Request
 from acpchaos.record.journal import Journal
 
@@ -55,6 +55,13 @@ def end(**_):
         dispatcher.kill()
     while not arrivals.empty():
         never_sent(*arrivals.get())
+
+
+@events.quitting.add_listener
+def forget(**_):
+    """Remove the private settings, since whoever handed them over may have been killed."""
+    if path := os.environ.get(PREFIX + "SETTINGS"):
+        Path(path).unlink(missing_ok=True)
 
 
 def dispatch(settings: Settings) -> None:

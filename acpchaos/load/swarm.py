@@ -95,7 +95,7 @@ class Swarm:
             *("--headless", "--users", str(USERS), "--spawn-rate", str(USERS)),
             *("--host", self._settings.issuer, "--stop-timeout", "5", "--only-summary"),
             *("--exit-code-on-error", "0", "--logfile", str(self._folder / "locust.log")),
-            *("--csv", str(self._folder / "load"), "--html", str(self._folder / "report.html")),
+            *("--csv", str(self._folder / "load")),  # its HTML is not written on SIGTERM
         ]
 
     def _missing(self) -> set[str]:
