@@ -101,7 +101,7 @@ def told(session: Session) -> dict[str, Any]:
 def test_all_facts_are_told_and_nothing_is_left(
     api: FakeApi, able: Session, stores: Stores
 ) -> None:
-    act = Act(Restore(able, 2, 60.0))
+    act = Act(Restore(able, 2, 60.0, verify=True))
     assert act.strike()["witness"] == "installed"
     act.heal()
     facts = told(able)
@@ -173,3 +173,26 @@ def test_failed_backup_leaves_no_marker(
         Act(Restore(able, 1, 60.0)).strike()
     assert stores.marks == set() and undo_records(api) == []
     assert witnesses(able) == []
+
+
+def test_files_are_verified_only_when_asked(able: Session, stores: Stores) -> None:
+    Act(Restore(able, 1, 60.0)).strike()
+    assert "backups" in told(able) and "backup_verify" not in told(able)
+
+
+def test_acp_that_is_late_on_the_copy_answers_nothing(
+    able: Session, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets: list[float] = []
+
+    def late(self: Drill, budget_s: float, *, wrong_key: bool = False) -> str:
+        budgets.append(budget_s)
+        return "not ready in time: pending"
+
+    monkeypatch.setattr(Drill, "start_acp", late)
+    act = Act(Restore(able, 1, 60.0, start_s=7.0))
+    act.strike()
+    act.heal()
+    assert budgets == [7.0, 7.0]
+    assert told(able)["old_client"] == {"served": None, "saw": "not ready in time: pending"}
+    assert told(able)["wrong_key"]["served"] is None
