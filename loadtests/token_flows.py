@@ -8,6 +8,7 @@ Locust's --master and --worker multiply it by the workers. Any OIDC issuer with 
 from locust import FastHttpUser, constant, events, task  # isort: skip  (must patch first)
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -19,18 +20,24 @@ from urllib.parse import urlencode
 
 import gevent
 import gevent.queue
+import geventhttpclient.client
+from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
 from acpchaos.load import oidc
 from acpchaos.load.arrivals import Schedule, flows
-from acpchaos.load.oidc import Answer, StepFailed, error_class
+from acpchaos.load.oidc import Answer, StepFailed, anything, error_class
 from acpchaos.load.settings import PREFIX, Settings, take_over
-from acpchaos.record.events import Clock, Request
+from acpchaos.record.events import Clock, Gap, Request
 from acpchaos.record.journal import Journal
 
 TICK_S = 0.005
 CONTROL_S = 0.2
 STALE_S = 10.0  # an arrival nobody could take for so long is told as never sent
 TIMEOUT_S = 5.0
+BLIND_S = 1.0  # a dispatcher later than this was starved: the generator, not the target, was slow
+
+# A client that silently asks again hides the request that was lost.
+geventhttpclient.client.IDEMPOTENT_METHODS = frozenset()
 
 clock = Clock()
 arrivals: gevent.queue.Queue = gevent.queue.Queue()
@@ -48,11 +55,16 @@ def begin(environment, **_):
     state["dispatcher"] = gevent.spawn(dispatch, settings)
 
 
-@events.test_stop.add_listener
-def end(**_):
-    """Stop offering; what nobody took is told."""
+@events.test_stopping.add_listener
+def stop_offering(**_):
+    """No new arrivals while the users finish what they have."""
     if dispatcher := state.pop("dispatcher", None):
         dispatcher.kill()
+
+
+@events.test_stop.add_listener
+def end(**_):
+    """What nobody took is told."""
     while not arrivals.empty():
         never_sent(*arrivals.get())
 
@@ -67,9 +79,14 @@ def forget(**_):
 def dispatch(settings: Settings) -> None:
     """Hand out arrivals at the scheduled moments, at the rate of the control file."""
     schedule = Schedule(settings.rate_per_s, time.monotonic(), settings.seed)
-    names, asked_s = flows(settings.mix, settings.seed), 0.0
+    names, asked_s, last_s = flows(settings.mix, settings.seed), 0.0, time.monotonic()
     while True:
         now_s = time.monotonic()
+        if (late_s := now_s - last_s - TICK_S) > BLIND_S:
+            now_ns = clock.now_ns()
+            why = "the load generator was starved or suspended"
+            record(Gap(t_ns=now_ns, recorder="load", from_ns=now_ns - int(late_s * 1e9), why=why))
+        last_s = now_s
         if settings.control and now_s - asked_s > CONTROL_S:
             asked_s = now_s
             schedule.set_rate(_controlled(settings), now_s)
@@ -85,7 +102,7 @@ def _controlled(settings: Settings) -> float:
         return settings.rate_per_s
 
 
-def record(event: Request) -> None:
+def record(event: Request | Gap) -> None:
     """Write to this process's own file, when there is one."""
     if state.get("journal"):
         state["journal"].write(event)
@@ -108,12 +125,12 @@ class TokenUser(FastHttpUser):
     wait_time = constant(0)
     connection_timeout = TIMEOUT_S
     network_timeout = TIMEOUT_S
+    insecure = False  # Locust's default verifies neither chain nor name
     counter = 0
 
     def __init__(self, environment) -> None:
         settings: Settings = take_over(os.environ, environment.host or "")
-        if settings.ca_file:
-            self.ssl_context_factory = lambda: _trusting(settings.ca_file)
+        self.ssl_context_factory = lambda cafile=None: _trusting(settings.ca_file or cafile)
         super().__init__(environment)
         self.settings = settings
         TokenUser.counter += 1
@@ -142,6 +159,7 @@ class TokenUser(FastHttpUser):
     def send(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None, expect: tuple[int, ...] = (200,),
+        good: Callable[[Answer], bool] = anything,
     ) -> Answer:  # fmt: skip
         """An oidc.Send that records each step and keeps Locust's own statistics."""
         sent = dict(headers or {})
@@ -154,7 +172,7 @@ class TokenUser(FastHttpUser):
             allow_redirects=False, catch_response=True,
         ) as got:  # fmt: skip
             answer = _answer(got)
-            error = error_class(answer, expect)
+            error = error_class(answer, expect, good)
             got.failure(error) if error else got.success()
         self.client.cookiejar.clear()  # cookies belong to the flow, not to the connection
         record(
@@ -191,7 +209,8 @@ class TokenUser(FastHttpUser):
 
     def introspect(self) -> None:
         """A new token, then asked for by a resource server."""
-        oidc.introspect(self.send, self.ends(), self.settings.introspect, self.client_credentials())
+        token = self.client_credentials()
+        oidc.introspect(self.send, self.ends(), self.settings.introspect, token, fresh=True)
 
     def revoke(self) -> None:
         """A new token, then revoked."""
@@ -220,7 +239,11 @@ FLOWS: dict[str, Callable[[TokenUser], object]] = {
 def _answer(got: Any) -> Answer:
     if not got.status_code:
         return Answer(0, error=_class_of(got.error))
-    return Answer(got.status_code, dict(_folded(got.headers)), got.content or b"")
+    try:
+        body = got.content or b""
+    except FAILURE_EXCEPTIONS as error:  # it broke off within the body
+        return Answer(got.status_code, error=_class_of(error))
+    return Answer(got.status_code, dict(_folded(got.headers)), body)
 
 
 def _folded(headers: Any) -> Iterator[tuple[str, str]]:
@@ -243,7 +266,9 @@ def _class_of(error: BaseException | None) -> str:
     return "tls" if "SSL" in name else "reset"
 
 
-def _trusting(ca_file: str) -> Any:
+@functools.cache
+def _trusting(ca_file: str | None) -> Any:
+    """One TLS context for all users: reading a bundle of authorities takes longer than a flow."""
     import ssl
 
     return ssl.create_default_context(cafile=ca_file)

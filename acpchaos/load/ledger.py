@@ -167,7 +167,7 @@ class Ledger:
         url = oidc.authorize_url(self._ends["jwt"], pushed)
         answer = self._send("authorize", "GET", url, expect=(200, 302, 303))
         if answer.status in (200, 302, 303):
-            return True
+            return not oidc.told_in_redirect(answer)
         raise StepFailed("authorize", answer)
 
     def _browser(self, held: Held) -> oidc.Browser:

@@ -10,7 +10,7 @@ import hashlib
 import html.parser
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
@@ -38,12 +38,21 @@ class Answer(msgspec.Struct, frozen=True):
         return found if isinstance(found, dict) else {}
 
 
+def anything(answer: Answer) -> bool:
+    """The content check of steps whose status says it all."""
+    return True
+
+
 class Send(Protocol):
-    """Send one request, following no redirect; records the step by itself."""
+    """Send one request, following no redirect; records the step by itself.
+
+    An answer with a status of `expect` whose content is not `good` is a failure, too.
+    """
 
     def __call__(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None, expect: tuple[int, ...] = (200,),
+        good: Callable[[Answer], bool] = anything,
     ) -> Answer: ...  # fmt: skip
 
 
@@ -68,19 +77,33 @@ class Endpoints(msgspec.Struct, frozen=True):
     par: str = ""
 
 
-def error_class(answer: Answer, expect: tuple[int, ...] = (200,)) -> str:
-    """One class for an answer: "" when expected, else the class of events.Request."""
+def error_class(
+    answer: Answer, expect: tuple[int, ...] = (200,), good: Callable[[Answer], bool] = anything
+) -> str:
+    """One class for an answer: "" when expected and good, else the class of events.Request."""
     if answer.error:
         return answer.error
     if answer.status in expect:
-        return ""
+        return "" if good(answer) else told_in_redirect(answer) or "bad_body"
     code = answer.json().get("error")
     return f"oauth_{code}" if isinstance(code, str) and code else f"http_{answer.status}"
 
 
+def holds(key: str) -> Callable[[Answer], bool]:
+    """Whether the answer is JSON with something under `key`."""
+    return lambda answer: bool(answer.json().get(key))
+
+
+def told_in_redirect(answer: Answer) -> str:
+    """An authorization error travels in the redirect back to the client."""
+    found = parse_qs(urlsplit(answer.headers.get("location", "")).query)
+    return f"oauth_{found['error'][0]}" if "error" in found else ""
+
+
 def discover(send: Send, issuer: str) -> Endpoints:
     """Read the issuer's discovery document."""
-    answer = send("discovery", "GET", f"{issuer}/.well-known/openid-configuration")
+    url = f"{issuer}/.well-known/openid-configuration"
+    answer = send("discovery", "GET", url, good=holds("token_endpoint"))
     found = answer.json()
     if answer.status != 200 or "token_endpoint" not in found:
         raise StepFailed("discovery", answer, "no discovery document")
@@ -105,21 +128,23 @@ def basic(client: Account) -> dict[str, str]:
 def client_credentials(send: Send, ends: Endpoints, client: Account) -> str:
     """An access token for the client itself."""
     form = {"grant_type": "client_credentials"}
-    answer = send("token", "POST", ends.token, form=form, headers=basic(client))
-    return str(_token(answer, "token")["access_token"])
+    return str(_token(send, "token", ends, client, form)["access_token"])
 
 
 def refresh(send: Send, ends: Endpoints, client: Account, token: str) -> dict[str, Any]:
     """A new token set; the old refresh token may be used up."""
     form = {"grant_type": "refresh_token", "refresh_token": token}
-    return _token(send("refresh", "POST", ends.token, form=form, headers=basic(client)), "refresh")
+    return _token(send, "refresh", ends, client, form)
 
 
-def introspect(send: Send, ends: Endpoints, client: Account, token: str) -> bool:
-    """Whether the issuer calls the token active."""
+def introspect(
+    send: Send, ends: Endpoints, client: Account, token: str, *, fresh: bool = False
+) -> bool:
+    """Whether the issuer calls the token active; for a `fresh` one anything else is a failure."""
     answer = send(
-        "introspect", "POST", ends.introspect, form={"token": token}, headers=basic(client)
-    )
+        "introspect", "POST", ends.introspect, form={"token": token}, headers=basic(client),
+        good=holds("active") if fresh else lambda got: "active" in got.json(),
+    )  # fmt: skip
     if answer.status != 200 or "active" not in answer.json():
         raise StepFailed("introspect", answer)
     return bool(answer.json()["active"])
@@ -135,7 +160,9 @@ def revoke(send: Send, ends: Endpoints, client: Account, token: str) -> None:
 def userinfo(send: Send, ends: Endpoints, token: str) -> dict[str, Any]:
     """The claims behind an access token."""
     bearer = {"Authorization": f"Bearer {token}"}
-    answer = send("userinfo", "GET", ends.userinfo, headers=bearer)
+    answer = send(
+        "userinfo", "GET", ends.userinfo, headers=bearer, good=lambda got: bool(got.json())
+    )
     if answer.status != 200:
         raise StepFailed("userinfo", answer)
     return answer.json()
@@ -144,8 +171,9 @@ def userinfo(send: Send, ends: Endpoints, token: str) -> dict[str, Any]:
 def push(send: Send, ends: Endpoints, client: Account, request: Mapping[str, str]) -> str:
     """Push an authorization request; returns its request_uri."""
     answer = send(
-        "par", "POST", ends.par, form=dict(request), headers=basic(client), expect=(200, 201)
-    )
+        "par", "POST", ends.par, form=dict(request), headers=basic(client), expect=(200, 201),
+        good=holds("request_uri"),
+    )  # fmt: skip
     if not (uri := answer.json().get("request_uri")):
         raise StepFailed("par", answer)
     return str(uri)
@@ -178,12 +206,17 @@ def exchange(
         "redirect_uri": client.redirect_uri,
         "code_verifier": verifier,
     }
-    return _token(send("token", "POST", ends.token, form=form, headers=basic(client)), "token")
+    return _token(send, "token", ends, client, form)
 
 
-def _token(answer: Answer, step: str) -> dict[str, Any]:
+def _token(
+    send: Send, step: str, ends: Endpoints, client: Account, form: Mapping[str, str]
+) -> dict[str, Any]:
+    """A token request; each of them must end with an access token."""
+    good = holds("access_token")
+    answer = send(step, "POST", ends.token, form=form, headers=basic(client), good=good)
     found = answer.json()
-    if answer.status != 200 or "access_token" not in found:
+    if answer.status != 200 or not good(answer):
         raise StepFailed(step, answer)
     return found
 
@@ -215,8 +248,11 @@ class Browser:
     def get(self, step: str, url: str) -> Answer:
         """One page, cookies sent and kept."""
         return self._kept(
-            self._send(step, "GET", url, headers=self._cookie(), expect=(200, 302, 303, 307))
-        )
+            self._send(
+                step, "GET", url, headers=self._cookie(), expect=(200, 302, 303, 307),
+                good=_no_error_told,
+            )
+        )  # fmt: skip
 
     def _fill(self, url: str, form: "_Form") -> tuple[str, Answer]:
         self.forms_filled += 1
@@ -230,7 +266,7 @@ class Browser:
         target = urljoin(url, form.action)
         answer = self._send(
             _step_of(target), "POST", target, form=values, headers=self._cookie(),
-            expect=(302, 303),
+            expect=(302, 303), good=_no_error_told,
         )  # fmt: skip
         return target, self._kept(answer)
 
@@ -249,6 +285,10 @@ class Browser:
         if "code" not in found:
             raise StepFailed("authorize", answer, f"oauth_{found.get('error', ['no_code'])[0]}")
         return found["code"][0]
+
+
+def _no_error_told(answer: Answer) -> bool:
+    return not told_in_redirect(answer)
 
 
 def authorize_url(ends: Endpoints, request: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ Room: load. No retries and no redirects: what the server said is what is recorde
 """
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 import urllib3
@@ -17,7 +17,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from acpchaos.load.oidc import Answer
+from acpchaos.load.oidc import Answer, anything
 
 TIMEOUT_S = 5.0
 
@@ -34,6 +34,7 @@ class Plain:
     def __call__(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None, expect: tuple[int, ...] = (200,),
+        good: Callable[[Answer], bool] = anything,
     ) -> Answer:  # fmt: skip
         """One request; an answer of status 0 names what kept it from being answered."""
         body = urlencode(form).encode() if form is not None else None

@@ -22,13 +22,14 @@ from acpchaos.load import oidc, settings
 from acpchaos.load.plain import Plain
 from acpchaos.load.settings import PREFIX, Account
 from acpchaos.load.swarm import die_with_parent
-from acpchaos.record.events import Clock, Request
+from acpchaos.record.events import Clock, Gap, Request
 from acpchaos.record.journal import Journal
 from acpchaos.target.profile import PROJECT, Profile
 from acpchaos.wait import eventually
 
 TIMEOUT_S = 1.0  # a token that takes longer is an outage to whoever waits for it
 START_S = 15.0
+BLIND_S = 1.0  # a probe begun later than this saw another moment than it was due to see
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the child probes; the file is private, since it holds a client's secret."""
+    """What the child probes; handed over by pipe, since it holds a client's secret."""
 
     probes: tuple[Probe, ...]
     ca_file: str
@@ -122,6 +123,9 @@ async def _cadence(
             break
         late_s = time.monotonic() - due_s
         intended_ns = clock.now_ns() - int(late_s * 1e9)
+        if late_s > BLIND_S:
+            why = "the prober was starved or suspended"
+            journal.write(Gap(t_ns=clock.now_ns(), recorder="prober", from_ns=intended_ns, why=why))
         task = asyncio.create_task(_once(probe, trust, journal, clock, intended_ns))
         flying.add(task)
         task.add_done_callback(flying.discard)

@@ -82,3 +82,20 @@ def test_nobody_there_is_refused_and_silence_is_a_timeout(issuer):
 )
 def test_error_class(answer, expected):
     assert error_class(answer) == expected
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>maintenance</html>", b"[1]", b'{"access_token": ""}']
+)
+def test_a_status_alone_is_no_success(body):
+    assert error_class(Answer(200, body=body), good=oidc.holds("access_token")) == "bad_body"
+    assert error_class(Answer(503, body=body), good=oidc.holds("access_token")) == "http_503"
+
+
+def test_an_error_told_in_the_redirect_is_one():
+    told = Answer(302, {"location": f"{CALLBACK}?error=server_error&state=x"})
+    good = Answer(302, {"location": f"{CALLBACK}?code=server_error&state=x"})
+    assert error_class(told, (302,), lambda got: not oidc.told_in_redirect(got)) == (
+        "oauth_server_error"
+    )
+    assert error_class(good, (302,), lambda got: not oidc.told_in_redirect(got)) == ""

@@ -21,7 +21,9 @@ class Site:
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers, self.sent = answers, []
 
-    def __call__(self, step, method, url, *, form=None, headers=None, expect=(200,)) -> Answer:
+    def __call__(
+        self, step, method, url, *, form=None, headers=None, expect=(200,), good=None
+    ) -> Answer:
         self.sent.append((step, method, url, dict(form or {}), dict(headers or {})))
         return self.answers[url.removeprefix("https://id.test").split("?")[0]]
 

@@ -1,5 +1,7 @@
 """The prober keeps its cadence, and an outage has two edges in its record."""
 
+import os
+import signal
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -7,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from acpchaos.load.prober import Prober
+from acpchaos.record.events import Gap, Request
 from acpchaos.record.journal import read_journal
 from acpchaos.wait import pause_until
 
 
 def probes(folder, flow="token"):
     found = [e for file in (folder / "events").glob("prober-*") for e in read_journal(file).events]
-    return sorted((e for e in found if e.flow == flow), key=lambda e: e.intended_ns)
+    mine = [e for e in found if isinstance(e, Request) and e.flow == flow]
+    return sorted(mine, key=lambda e: e.intended_ns)
 
 
 def pause(for_s):
@@ -69,3 +73,17 @@ def test_an_outage_has_two_edges(prober, issuer, tmp_path, how):
     assert max(gaps) < 0.21e9
     during = [e for e in seen if gone_ns < e.intended_ns < back_ns - 1e9]
     assert during and all(e.error for e in during)
+
+
+def test_a_suspended_prober_says_it_was_blind(prober, tmp_path):
+    os.kill(prober._child.pid, signal.SIGSTOP)
+    pause(1.6)
+    os.kill(prober._child.pid, signal.SIGCONT)
+    pause(0.5)
+    prober.stop()
+    found = [
+        e for file in (tmp_path / "events").glob("prober-*") for e in read_journal(file).events
+    ]
+    blind = [e for e in found if isinstance(e, Gap)]
+    assert blind and {e.recorder for e in blind} == {"prober"}
+    assert max(e.t_ns - e.from_ns for e in blind) > 1.2e9
