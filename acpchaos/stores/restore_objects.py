@@ -40,6 +40,10 @@ def references(pod_spec: Object) -> set[tuple[str, str]]:
             found.add(("Secret", volume["secret"]["secretName"]))
         if "configMap" in volume:
             found.add(("ConfigMap", volume["configMap"]["name"]))
+        # ACP's chart mounts its certificate this way; without it the pod waits for ever
+        for source in (volume.get("projected") or {}).get("sources") or []:
+            for kind, key in (("Secret", "secret"), ("ConfigMap", "configMap")):
+                found |= {(kind, source[key]["name"])} if key in source else set()
     for container in _containers(pod_spec):
         sources = [*(container.get("envFrom") or [])]
         sources += [each.get("valueFrom") or {} for each in container.get("env") or []]

@@ -212,8 +212,8 @@ class Acp:
             timeout=60,
         )
 
-    def start(self, within_s: float = 20, **environment: str) -> None:
-        """Start the server and wait for /alive."""
+    def start(self, alive: int = 200, **environment: str) -> None:
+        """Start the server and wait until /alive answers with this status."""
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -231,12 +231,23 @@ class Acp:
                 stderr=log,
             )
         what = f"stand-in alive; see {self.log_path}"
-        eventually(what, self._alive, within_s, 0.1, transient=(requests.RequestException,))
+        try:
+            eventually(
+                what,
+                lambda: self._alive() == alive,
+                20,
+                0.1,
+                transient=(requests.RequestException,),
+            )
+        except BaseException:  # also an interrupt: nobody else would end the process
+            self.process.kill()
+            self.process.wait()
+            raise
 
-    def _alive(self) -> bool:
+    def _alive(self) -> int:
         if self.process is None or self.process.poll() is not None:
             pytest.fail(f"the stand-in ended: {self.log_path.read_text()[-2000:]}")
-        return requests.get(self.url + "/alive", verify=False, timeout=2).status_code == 200
+        return requests.get(self.url + "/alive", verify=False, timeout=2).status_code
 
     def stop(self) -> int:
         """SIGTERM, then its exit code."""

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from acpchaos.errors import DeadlinePassed
 from acpchaos.wait import eventually
 
 from .conftest import SYSTEM_SECRET, Lab
@@ -217,10 +216,8 @@ def test_switches_decide_what_a_wipe_takes(lab: Lab, acp: Acp, store: str) -> No
 def test_alive_may_depend_on_redis(lab: Lab) -> None:
     layer = {"redis": {"addrs": ["127.0.0.1:1"]}, "standin": {"alive_depends_on": ["redis"]}}
     acp = lab.seeded("needy", layer)
-    with pytest.raises(DeadlinePassed, match="alive"):
-        acp.start(within_s=12)  # the port opens 3 s after Redis was not found
-    assert call("GET", acp.url + "/alive").status_code == 503
-    acp.stop()
+    acp.start(alive=503)
+    assert acp.stop() == 0
 
 
 def test_system_secret_comes_from_configuration(acp: Acp) -> None:

@@ -101,3 +101,9 @@ def test_only_the_encryption_keys_are_wrong():
     assert other["system"] == {"secret": "s"}
     assert restore._other_keys("config.yaml", "server: {}") == "server: {}"
     assert restore._other_keys("tls.crt", config) == config
+
+
+def test_what_a_projected_volume_needs_is_copied_too() -> None:
+    sources = [{"secret": {"name": "acp-tls"}}, {"configMap": {"name": "ca"}}, {"downwardAPI": {}}]
+    spec = {"containers": [], "volumes": [{"name": "tls", "projected": {"sources": sources}}]}
+    assert restore_objects.references(spec) == {("Secret", "acp-tls"), ("ConfigMap", "ca")}
