@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ import gevent.queue
 import geventhttpclient.client
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
+from acpchaos.errors import EXIT_USAGE, UsageError
 from acpchaos.load import oidc
 from acpchaos.load.arrivals import Schedule, flows
 from acpchaos.load.oidc import Answer, StepFailed, anything, error_class
@@ -42,6 +44,16 @@ geventhttpclient.client.IDEMPOTENT_METHODS = frozenset()
 clock = Clock()
 arrivals: gevent.queue.Queue = gevent.queue.Queue()
 state: dict[str, Any] = {}
+
+
+@events.init.add_listener
+def refuse_without_clients(environment, **_):
+    """Say what is missing before anything starts; the issuer may still come from the web UI."""
+    try:
+        take_over(os.environ, environment.host or "https://issuer.invalid")
+    except (UsageError, ValueError) as error:  # ValueError: a number or the mix is none
+        print(f"the ACPCHAOS_LOAD_* variables: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)
 
 
 @events.test_start.add_listener

@@ -171,6 +171,22 @@ def test_the_child_ends_with_its_parent(issuer, make_profile, tmp_path):
             os.kill(int(pid), signal.SIGKILL)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({}, "ACPCHAOS_LOAD_M2M_ID"), ({"M2M_ID": "a", "RATE": "fast"}, "'fast'")],
+)
+def test_by_hand_what_is_missing_or_wrong_is_said_at_once(given, told):
+    kept = {key: value for key, value in os.environ.items() if "ACPCHAOS_LOAD_" not in key}
+    ended = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", "loadtests/token_flows.py", "--headless",
+         "--host", "http://127.0.0.1:1", "--run-time", "30"],
+        env=kept | {f"ACPCHAOS_LOAD_{key}": value for key, value in given.items()},
+        cwd=PROJECT, capture_output=True, text=True, timeout=25, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 4
+    assert told in ended.stderr and "Traceback" not in ended.stderr
+
+
 def ended(pid):
     """Gone, or a zombie that nobody reaps here."""
     try:
