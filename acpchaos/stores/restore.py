@@ -5,7 +5,6 @@ wrong passphrase it has to fail. `Drill.clean_up` deletes the namespace, which i
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -23,10 +22,17 @@ from acpchaos.wait import eventually
 DATABASE = "postgresql"
 GONE_S = 120.0
 WRONG = "0" * 32  # never a generated secret
+# pgBackRest's exit codes for content it cannot make sense of: invalid file, format, backup set,
+# crypto, JSON. All others (store away, 49; ended by a signal, 63) say nothing about the content.
+_UNREADABLE = frozenset({28, 29, 75, 95, 99})
+_ENDED_FROM_OUTSIDE = frozenset({0, 130, 137, 143})  # told to end, killed, out of memory
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """How a restore ended. `restored` is None when it neither ended nor failed in time."""
+    """How a restore ended. `restored` is False only when the content was refused.
+
+    It is None when there was no answer: not in time, no store, or ended by somebody else.
+    """
 
     restored: bool | None
     saw: str
@@ -81,7 +87,8 @@ class Drill:
             status = self.cluster.get("Pod", DATABASE, self.namespace).get("status") or {}
             took_s = time.monotonic() - begin_s
             if status.get("phase") == "Failed":
-                return Restored(restored=False, saw=_failure(status), took_s=took_s)
+                refused, saw = _failure(status)
+                return Restored(restored=False if refused else None, saw=saw, took_s=took_s)
             ready = all(c.get("ready") for c in status.get("containerStatuses") or [{}])
             if ready:
                 return Restored(restored=True, saw="the database serves", took_s=took_s)
@@ -144,7 +151,7 @@ class Drill:
                 for each in (pod.get("status") or {}).get("containerStatuses") or []:
                     if each.get("ready"):
                         return "ready"
-                    if each.get("restartCount", 0) >= 2:
+                    if each.get("restartCount", 0) >= 2 and _gave_up(each):
                         return f"it does not start: {_last_words(each)}"
             return None
 
@@ -245,17 +252,22 @@ def _other_keys(key: str, text: str) -> str:
     return yaml.safe_dump(content)
 
 
-def _failure(status: Object) -> str:
-    """Exit code and last words of the container that failed, without unprintable bytes."""
-    states: Sequence[Object] = [
-        each.get("state", {}).get("terminated") or {}
-        for key in ("initContainerStatuses", "containerStatuses")
-        for each in status.get(key) or []
-    ]
-    for ended in states:
-        if ended.get("exitCode"):
-            return f"exit code {ended['exitCode']}: {_plain(ended.get('message', ''))}"
-    return str(status.get("reason") or status.get("message") or "the pod failed")
+def _failure(status: Object) -> tuple[bool, str]:
+    """Whether a failed pod refused the content; exit code and last words of what failed in it."""
+    for key in ("initContainerStatuses", "containerStatuses"):
+        for each in status.get(key) or []:
+            ended = each.get("state", {}).get("terminated") or {}
+            if code := ended.get("exitCode"):
+                restoring = key == "initContainerStatuses"
+                refused = code in _UNREADABLE if restoring else code not in _ENDED_FROM_OUTSIDE
+                return refused, f"exit code {code}: {_plain(ended.get('message', ''))}"
+    return False, str(status.get("reason") or status.get("message") or "the pod failed")
+
+
+def _gave_up(status: Object) -> bool:
+    """Whether the container ended by itself; one that a probe or the kernel ended did not."""
+    ended = (status.get("lastState") or {}).get("terminated") or {}
+    return ended.get("exitCode", 0) not in _ENDED_FROM_OUTSIDE
 
 
 def _last_words(status: Object) -> str:

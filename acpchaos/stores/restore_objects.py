@@ -190,7 +190,7 @@ def redis_pod(live: Object, container: str, namespace: str) -> Object:
     }
 
 
-_ASK = "redis-cli --tls --cacert /tls/ca.crt"
+_ASK = "redis-cli -e --tls --cacert /tls/ca.crt"
 _ONE_NODE = f"""umask 077; cd /data
 cat >/tmp/drill.conf <<CONF
 port 0

@@ -56,6 +56,29 @@ def test_a_refused_restore_tells_exit_code_and_reason_in_plain_text():
     assert done.saw == "exit code 75: WARN noise no backup set found"
 
 
+def failed(code, key="initContainerStatuses"):
+    return {"phase": "Failed", key: [{"state": {"terminated": {"exitCode": code}}}]}
+
+
+@pytest.mark.parametrize("code", [49, 63, 137, 1])
+def test_a_restore_that_lost_its_store_or_was_ended_refused_nothing(code):
+    """Seen live: a pod deleted while it restored ends with 63, which no passphrase caused."""
+    done = drill(failed(code))._watch_restore(30)
+    assert done.restored is None
+    assert done.saw.startswith(f"exit code {code}")
+
+
+def test_a_database_that_cannot_use_what_was_restored_refused_it():
+    assert drill(failed(1, "containerStatuses"))._watch_restore(30).restored is False
+    assert drill(failed(137, "containerStatuses"))._watch_restore(30).restored is None
+
+
+@pytest.mark.parametrize("code", [0, 137, 143])
+def test_an_acp_that_was_ended_from_outside_did_not_give_up(code):
+    ended = {"restartCount": 5, "lastState": {"terminated": {"exitCode": code}}}
+    assert drill({"containerStatuses": [ended]})._watch_acp(0.2).startswith("not ready in time")
+
+
 def test_a_restore_that_does_not_end_proves_nothing():
     assert drill(STARTING)._watch_restore(0.2).restored is None
 
