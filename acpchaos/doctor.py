@@ -5,23 +5,20 @@ Room: beside play. It reads only.
 
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 from acpchaos.errors import AcpchaosError
 from acpchaos.faults import health
+from acpchaos.record.run import package_versions
 from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.guard import Finding
 from acpchaos.target.lock import holder_of
 from acpchaos.target.profile import Profile, load_profile, resolve
 
-PACKAGES = ("chaostoolkit", "chaostoolkit-lib", "kubernetes", "locust", "pytest")
-PARTS = ("nodes", "acp", "workers", "redis", "sql", "analytics", "autoscaler")
-
 
 def examine(target: str) -> list[Finding]:
     """All findings; what depends on a failed one is left out."""
-    findings = [_python(), *map(_package, PACKAGES), _chaos()]
+    findings = [_python(), *_packages(), _chaos()]
     try:
         profile = load_profile(target)
     except AcpchaosError as error:
@@ -44,11 +41,11 @@ def _python() -> Finding:
     return Finding("Python 3.12 or newer", sys.version_info >= (3, 12), seen, "make setup")
 
 
-def _package(name: str) -> Finding:
-    try:
-        return Finding(name, True, version(name), "")
-    except PackageNotFoundError:
-        return Finding(name, False, "not installed", "make setup")
+def _packages() -> list[Finding]:
+    return [
+        Finding(name, bool(seen), seen or "not installed", "make setup")
+        for name, seen in package_versions().items()
+    ]
 
 
 def _chaos() -> Finding:
@@ -81,6 +78,6 @@ def _secrets(profile: Profile) -> list[Finding]:
 def _target(cluster: Cluster, profile: Profile) -> list[Finding]:
     holder = holder_of(cluster, profile.namespaces.acp)
     lock = Finding("no other run", not holder, holder or "free", "wait for that run to end")
-    looks = [health.look(cluster, profile, part) for part in PARTS]
+    looks = [health.look(cluster, profile, part) for part in health.PARTS]
     remedy = f"kubectl -n {profile.namespaces.acp} get pods; wait, or repair the target first"
     return [lock, *(Finding(f"{part.what} healthy", part.ok, part.saw, remedy) for part in looks)]

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -22,15 +21,15 @@ import msgspec
 
 from acpchaos.check.judge import rejudge
 from acpchaos.check.verdict import JudgedClaim
-from acpchaos.errors import AcpchaosError, PreconditionUnmet, TargetLeftDirty
+from acpchaos.errors import PreconditionUnmet, TargetLeftDirty
 from acpchaos.faults import health, toolkit
 from acpchaos.load.ledger import Ledger
 from acpchaos.load.observe import observe
 from acpchaos.load.prober import Prober
 from acpchaos.load.swarm import Swarm
-from acpchaos.record.events import Clock, Health, Phase
+from acpchaos.record.events import Clock, Phase
 from acpchaos.record.journal import Journal
-from acpchaos.record.run import RunFolder, RunMeta, checkout_state
+from acpchaos.record.run import RunFolder, RunMeta, checkout_state, package_versions
 from acpchaos.record.seal import seal
 from acpchaos.record.timeline import Timeline
 from acpchaos.report.evidence import write_evidence
@@ -42,10 +41,9 @@ from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock
 from acpchaos.target.profile import PROJECT, Profile
 from acpchaos.target.watching import follow
-from acpchaos.wait import eventually, pause_until
+from acpchaos.wait import pause_until
 
 GATE_S = 90.0  # the target may still be settling from the play before
-PACKAGES = ("chaostoolkit", "chaostoolkit-lib", "kubernetes", "locust", "pytest")
 WATCHED = {
     "nodes": "Node",
     "pods": "Pod",
@@ -106,7 +104,6 @@ class _Play:
         self._profile, self._target, self._cluster = profile, target, cluster
         self._progress, self._clock = progress, Clock()
         self._journal = folder.journal("play")
-        self._ledger = Ledger(profile, folder.journal("ledger"), seed=meta.seed)
         self._swarm = Swarm(profile, meta.scenario.load, folder.path, seed=meta.seed)
 
     def run(self) -> None:
@@ -116,7 +113,8 @@ class _Play:
             self._phase("gate")
             self._recorders(parts)
             self._gate("before")
-            self._remember("before")
+            ledger = self._ledger(parts)
+            self._remember("before", ledger)
             parts.callback(self._swarm.stop)
             self._swarm.start()
             self._swarm.wait_flowing()
@@ -129,7 +127,7 @@ class _Play:
             self._phase("after")
             self._swarm.stop()
             self._gate("after")
-            self._remember("after")
+            self._remember("after", ledger)
             self._phase("end")
 
     def _fault(self) -> None:
@@ -143,7 +141,6 @@ class _Play:
             {"seed": self._meta.seed, **self._scenario.configuration},
             target=self._target,
             deadline_s=self._scenario.fault_s,
-            stop=threading.Event(),
         )
         self._progress.say(f"experiment: {played.outcome}. {played.why}")
         if played.dirty:
@@ -189,30 +186,15 @@ class _Play:
 
     def _gate(self, when: str) -> None:
         """All parts healthy within the gate's budget; told part by part either way."""
-        seen: dict[str, health.Part] = {}
-
-        def whole() -> bool:
-            for name in self._parts():
-                if name not in seen or not seen[name].ok:
-                    seen[name] = health.look(self._cluster, self._profile, name)
-            return all(part.ok for part in seen.values())
-
-        try:
-            eventually(f"a healthy target {when} the fault", whole, GATE_S, 1.0)
-        except AcpchaosError as error:
-            if when == "before":
-                unwell = "; ".join(f"{n}: {p.saw}" for n, p in seen.items() if not p.ok)
-                raise PreconditionUnmet(
-                    error.attempted,
-                    unwell,
-                    f"repair it; see acpchaos doctor --target {self._target}",
-                ) from None
-        finally:
-            for name, part in seen.items():
-                event = Health(
-                    t_ns=self._clock.now_ns(), when=when, what=name, ok=part.ok, saw=part.saw
-                )
-                self._journal.write(event)
+        seen = health.settle(self._cluster, self._profile, self._parts(), GATE_S)
+        health.tell(seen, dict.fromkeys(seen, when), self._journal, self._clock)
+        unwell = "; ".join(f"{name}: {part.saw}" for name, part in seen.items() if not part.ok)
+        if unwell and when == "before":
+            raise PreconditionUnmet(
+                f"waited {GATE_S:g} s for a healthy target before the fault",
+                unwell,
+                f"repair it; see acpchaos doctor --target {self._target}",
+            )
         self._progress.say(f"healthy {when}: {', '.join(n for n, p in seen.items() if p.ok)}")
 
     def _parts(self) -> list[str]:
@@ -221,13 +203,20 @@ class _Play:
         parts += ["sql", "analytics"] if may.sql_manager == "patroni" else []
         return parts + (["autoscaler"] if may.hpa else [])
 
-    def _remember(self, when: str) -> None:
+    def _ledger(self, parts: ExitStack) -> Ledger | None:
+        """A minted token ledger, for scenarios that follow tokens."""
+        if not self._scenario.ledger:
+            return None
+        journal = self._own_journal(parts, "ledger")
+        ledger = Ledger(self._profile, journal, seed=self._meta.seed)
+        ledger.mint()
+        return ledger
+
+    def _remember(self, when: str, ledger: Ledger | None) -> None:
         """What must be the same before and after: configuration, keys, and the token ledger."""
         observe(self._profile, self._journal, when)
-        if self._scenario.ledger:
-            if when == "before":
-                self._ledger.mint()
-            self._ledger.probe(when)
+        if ledger is not None:
+            ledger.probe(when)
             self._progress.say(f"token ledger looked at {when}")
 
     def _phase(self, name: str) -> None:
@@ -269,7 +258,7 @@ def _meta(scenario: Scenario, profile: Profile, cluster: Cluster, seed: int) -> 
         },
         versions={
             "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
+            **{name: seen for name, seen in package_versions().items() if seen},
         },
         scenario=scenario,
     )

@@ -4,14 +4,19 @@ Room: faults. Used as gate before a fault, as the goal of recovery, and as the l
 counts are compared with generations and UIDs, since a status may be stale just after a change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
+from acpchaos.errors import AcpchaosError, DeadlinePassed
+from acpchaos.record.events import Clock, Health
+from acpchaos.record.journal import Journal
 from acpchaos.stores import postgres, redis_cluster
 from acpchaos.stores.exec import inside
-from acpchaos.target.cluster import ApiRefused, Cluster, Object
+from acpchaos.target.cluster import Cluster, Object
 from acpchaos.target.guard import OPT_IN
 from acpchaos.target.profile import Profile, Workload
+from acpchaos.wait import eventually
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,36 @@ def look(cluster: Cluster, profile: Profile, what: str) -> Part:
     """Look at one part: acp, workers, redis, sql, analytics, nodes or autoscaler."""
     try:
         return _LOOKS[what](cluster, profile)
-    except ApiRefused as error:
+    except AcpchaosError as error:  # what cannot be seen is not healthy
         return Part(what, False, f"could not look: {error.seen}")
+
+
+def settle(
+    cluster: Cluster, profile: Profile, names: Iterable[str], budget_s: float
+) -> dict[str, Part]:
+    """Look until all named parts are healthy or `budget_s` is over; each part's last look."""
+    seen: dict[str, Part] = {}
+    wanted = tuple(names)
+
+    def whole() -> bool:
+        for name in wanted:
+            if name not in seen or not seen[name].ok:
+                seen[name] = look(cluster, profile, name)
+        return all(part.ok for part in seen.values())
+
+    with suppress(DeadlinePassed):  # the last looks tell what was not healthy
+        eventually(f"healthy {', '.join(wanted)}", whole, budget_s, 1.0)
+    return seen
+
+
+def tell(
+    parts: Mapping[str, Part], whens: Mapping[str, str], journal: Journal, clock: Clock
+) -> None:
+    """One Health event per part; `whens` says per part whether it was before or after."""
+    for name, part in parts.items():
+        journal.write(
+            Health(t_ns=clock.now_ns(), when=whens[name], what=name, ok=part.ok, saw=part.saw)
+        )
 
 
 def _workload(what: str) -> Callable[[Cluster, Profile], Part]:

@@ -7,6 +7,7 @@ not know how a run is judged.
 import subprocess
 from collections.abc import Iterable
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ from acpchaos.scenario import Scenario
 
 E = TypeVar("E", bound=Event)
 
+# What a run depends on beside this project: told by the doctor, recorded in run.json.
+PACKAGES = ("chaostoolkit", "chaostoolkit-lib", "kubernetes", "locust", "pytest")
 PHASES = ("gate", "steady", "fault", "recovery", "after", "end")
 
 
@@ -157,3 +160,15 @@ def checkout_state(root: Path) -> tuple[str, bool]:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
     except (OSError, subprocess.SubprocessError):
         return "unknown", True
+
+
+def package_versions() -> dict[str, str]:
+    """Installed version of each of PACKAGES; empty for one that is not installed."""
+
+    def seen(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return ""
+
+    return {name: seen(name) for name in PACKAGES}
