@@ -13,10 +13,6 @@ from acpchaos.errors import DeadlinePassed
 Sleep = Callable[[float], None]
 
 
-class Impossible(Exception):
-    """Raised by a probe when the goal cannot be reached any more: waiting ends at once."""
-
-
 def eventually[T](
     what: str,
     probe: Callable[[], T | None],
@@ -55,27 +51,6 @@ def eventually[T](
             f"last value {last['value']!r}, last error {last['error']!r}",
             "look at the target and the run's events, or raise this budget in the profile",
         ) from None
-
-
-def consistently(
-    what: str,
-    probe: Callable[[], bool],
-    for_s: float,
-    every_s: float = 0.5,
-    *,
-    sleep: Sleep = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Require `probe` to stay true for `for_s` seconds; DeadlinePassed at the first false."""
-    begin = clock()
-    while (held_s := clock() - begin) < for_s:
-        if not probe():
-            raise DeadlinePassed(
-                f"wanted {what} to hold for {for_s:g} s",
-                f"it stopped holding after {held_s:.1f} s",
-                "look at the target and the run's events around that moment",
-            )
-        sleep(every_s)
 
 
 def pause_until(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.paths import artefact_dir, content_key
-from lab.process import read, run
+from lab.process import LabError, read, run
 
 _NEVER_START = "#!/bin/sh\nexit 101\n"
 _REMEDY = "the Debian mirror of this machine's own apt sources must answer; then run it again"
@@ -120,7 +120,13 @@ def _mirror() -> str:
     """The mirror this machine itself uses, so that no host is named here."""
     listing = read(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
     debian = [line for line in listing.split() if line.rstrip("/").endswith("/debian")]
-    return debian[0] if debian else "http://deb.debian.org/debian"
+    if not debian:
+        raise LabError(
+            "find this machine's Debian mirror",
+            f"apt knows {len(set(listing.split()))} sources, none of them ends in /debian",
+            "add a Debian source to apt, run apt-get update, then the same command again",
+        )
+    return debian[0]
 
 
 @contextlib.contextmanager

@@ -105,13 +105,18 @@ class OAuthEndpoints:
         client = await self._context.authenticate(request, request.form(), server)
         return client.id, client.scopes
 
-    async def introspect(self, request: Request) -> Response:
-        """POST /oauth2/introspect."""
+    async def _presented(self, request: Request) -> tuple[Server, str, tuple[str, ...], str]:
+        """(workspace, caller, caller's scopes, token): what introspection and revocation get."""
         server = await self._context.workspace(request)
         caller, scopes = await self._caller(request, server)
         token = request.form().get("token")
         if not token:
             raise invalid_request("token is missing")
+        return server, caller, scopes, token
+
+    async def introspect(self, request: Request) -> Response:
+        """POST /oauth2/introspect."""
+        server, caller, scopes, token = await self._presented(request)
         tokens = self._context.tokens
         kind, claims = "access_token", await tokens.inspect(server, token)
         if claims is None:
@@ -136,11 +141,7 @@ class OAuthEndpoints:
 
     async def revoke(self, request: Request) -> Response:
         """POST /oauth2/revoke; 200 also for what is unknown, as RFC 7009 demands."""
-        server = await self._context.workspace(request)
-        caller, scopes = await self._caller(request, server)
-        token = request.form().get("token")
-        if not token:
-            raise invalid_request("token is missing")
+        server, caller, scopes, token = await self._presented(request)
         tokens = self._context.tokens
         claims = await tokens.inspect(server, token)
         refresh = None if claims else await tokens.inspect_refresh(server, token)

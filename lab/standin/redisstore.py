@@ -14,6 +14,7 @@ import logging
 import random
 import socket
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -81,17 +82,24 @@ class RedisStore:
         """One command on one key; StoreUnavailable after the budget or on any failure."""
         begin = time.perf_counter()
         try:
-            async with asyncio.timeout(self._patience_s()):
+            async with self._within(self._patience_s()):
                 return await self._send(operation, key, args)
+        finally:
+            taken_s = time.perf_counter() - begin
+            metrics.REDIS.labels(entity, operation.lower()).observe(taken_s)
+
+    @contextlib.asynccontextmanager
+    async def _within(self, budget_s: float) -> AsyncIterator[None]:
+        """Bounds what is done inside; all that says the cluster is away is StoreUnavailable."""
+        try:
+            async with asyncio.timeout(budget_s):
+                yield
         except ResponseError as problem:
             if str(problem).startswith(MEANINGFUL):
                 raise
             raise self._failed(problem) from problem
         except (*AWAY, IndexError, KeyError) as problem:
             raise self._failed(problem) from problem
-        finally:
-            taken_s = time.perf_counter() - begin
-            metrics.REDIS.labels(entity, operation.lower()).observe(taken_s)
 
     def _patience_s(self) -> float:
         """Full budget, but little once a call has failed and the client is not yet renewed: a
@@ -103,18 +111,11 @@ class RedisStore:
         client = self._client
         if client is None:
             raise StoreUnavailable("redis", self._cause)
-        try:
-            async with asyncio.timeout(self._budget_s):
-                node = client.nodes_manager.slots_cache[key_slot(stream.encode())][0]
-                return await node.execute_command(
-                    "XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", stream, ">"
-                )
-        except ResponseError as problem:
-            if str(problem).startswith(MEANINGFUL):
-                raise
-            raise self._failed(problem) from problem
-        except (*AWAY, IndexError, KeyError) as problem:
-            raise self._failed(problem) from problem
+        async with self._within(self._budget_s):
+            node = client.nodes_manager.slots_cache[key_slot(stream.encode())][0]
+            return await node.execute_command(
+                "XREADGROUP", "GROUP", group, consumer, "COUNT", count, "STREAMS", stream, ">"
+            )
 
     async def _send(self, operation: str, key: str, args: tuple[Any, ...]) -> Any:
         client = self._client

@@ -16,14 +16,6 @@ from acpchaos.target.profile import load_profile
 
 
 @pytest.fixture
-def api() -> Iterator[FakeApi]:
-    server = FakeApi()
-    scene.build(server)
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def profile_path(api: FakeApi, tmp_path: Path) -> Path:
     return scene.write_profile(api, tmp_path)
 

@@ -1,6 +1,5 @@
 """A scene per test: fake API server, profile file, connected cluster."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,6 @@ from fake_api.server import FakeApi
 
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.profile import Profile, load_profile
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    server = FakeApi()
-    scene.build(server)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_expired_lease_is_taken_over_and_its_old_holder_notices(cluster: Cluster
 def test_lease_is_renewed(cluster: Cluster) -> None:
     with Lock(cluster, NAMESPACE, "run", lease_s=1):
         first = cluster.get("Lease", LEASE, NAMESPACE)["spec"]["renewTime"]
-        eventually(
+        assert eventually(
             "renewal",
             lambda: cluster.get("Lease", LEASE, NAMESPACE)["spec"]["renewTime"] != first,
             5,
