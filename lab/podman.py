@@ -7,6 +7,7 @@ networks and volumes, not Kubernetes.
 
 import json
 import os
+import re
 from pathlib import Path
 
 from lab.paths import cache_dir
@@ -65,9 +66,18 @@ def nodes(cluster: str, *, running_only: bool = False) -> list[str]:
     return sorted(read(argv if running_only else [*argv, "--all"]).split())
 
 
-def volumes_of(node: str) -> list[str]:
-    document = json.loads(read(["podman", "inspect", node]))
-    return [mount["Name"] for mount in document[0]["Mounts"] if mount["Type"] == "volume"]
+def volumes(cluster: str) -> list[str]:
+    """The cluster's volumes, those of nodes that are gone too.
+
+    kind labels each with the name of its node (`<node>=true`), not with the cluster's.
+    """
+    listing = json.loads(read(["podman", "volume", "ls", "--format", "json"]) or "[]")
+    node = re.compile(re.escape(cluster) + r"-(control-plane|worker)\d*")
+    return sorted(
+        each["Name"]
+        for each in listing or []
+        if any(node.fullmatch(label) for label in each.get("Labels") or {})
+    )
 
 
 def remove_cluster(cluster: str, log: Path) -> int:
@@ -75,10 +85,9 @@ def remove_cluster(cluster: str, log: Path) -> int:
     Returns how many nodes.
     """
     found = nodes(cluster)
-    volumes = [name for node in found for name in volumes_of(node)]
     for node in found:
         run(["podman", "rm", "--force", "--time", "0", "--volumes", node], log=log)
-    for name in volumes:
+    for name in volumes(cluster):
         _try(["podman", "volume", "rm", "--force", name])
     _remove_unused_network()
     return len(found)

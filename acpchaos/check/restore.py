@@ -5,6 +5,7 @@ Room: check. The drill tells facts as observations, named here; the last sight o
     backups                list of {place, bucket, endpoint, label, type, cipher, status}
     fingerprints_backup    {table: fingerprint} of the store when the backup was made
     fingerprints_damaged   the same after the damage
+    restored               {restored, saw} how the restore with the right keys ended
     fingerprints_restored  the same in the fresh instance
     restore_s              seconds from the begin of the restore until ACP served from it
     old_client             {served, saw}   client made before the backup, on the restored copy
@@ -73,6 +74,8 @@ def content_equal(run: Run, within_s: float) -> Verdict:
     backup, damaged, restored = (
         facts.get(f"fingerprints_{name}") for name in ("backup", "damaged", "restored")
     )
+    if damaged and damaged != backup and (refused := _refused(run)):
+        return refused
     if not backup or not damaged or restored is None:
         return unproven("fingerprints of backup, damage and restored copy were not all observed")
     if damaged == backup:
@@ -94,6 +97,8 @@ def content_equal(run: Run, within_s: float) -> Verdict:
 
 def old_client_served(run: Run) -> Verdict:
     """ACP on the restored copy serves a client made before the backup."""
+    if refused := _refused(run):
+        return refused
     return _tried(run, "old_client", "served", wanted=True)
 
 
@@ -121,6 +126,15 @@ def _tried(run: Run, name: str, outcome: str, *, wanted: bool) -> Verdict:
     words = {True: outcome, False: f"not {outcome}"}
     why = f"{name.replace('_', ' ')}: {words[got]}" + (f" ({saw})" if saw else "")
     return answer(got is wanted, why, words[got], words[wanted])
+
+
+def _refused(run: Run) -> Verdict | None:
+    """Failed when the backup was refused with its own keys; late or interrupted is no answer."""
+    ended = observed(run).get("restored")
+    if not isinstance(ended, dict) or ended.get("restored") is not False:
+        return None
+    why = f"the backup does not restore with its own keys ({ended.get('saw', '')})"
+    return answer(False, why, "not restored", "restored")
 
 
 def _backups(run: Run) -> list[dict[str, Any]]:

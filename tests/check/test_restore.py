@@ -20,6 +20,7 @@ GOOD_DRILL = {
     "fingerprints_backup": {"clients": "a1", "users": "b2"},
     "fingerprints_damaged": {"clients": "00", "users": "b2"},
     "fingerprints_restored": {"clients": "a1", "users": "b2"},
+    "restored": {"restored": True, "saw": "the database serves"},
     "restore_s": 42.0,
     "old_client": {"served": True, "saw": "token"},
     "wrong_cipher": {"restored": False, "saw": "cannot decrypt"},
@@ -84,3 +85,14 @@ def test_what_could_not_fail_proves_nothing() -> None:
     expect(restore.wrong_key_fails(drill(old_client={"served": False})), I, "right key")
     expect(restore.wrong_cipher_fails(drill(fingerprints_restored=None)), I, "right passphrase")
     expect(restore.encrypted(drill(unencrypted_read=None)), I, "no stored object")
+
+
+def test_a_backup_refused_with_its_own_keys_fails_and_a_late_one_decides_nothing() -> None:
+    ended = {"fingerprints_restored": None, "old_client": None, "restore_s": None}
+    refused = drill(**ended, restored={"restored": False, "saw": "exit code 75"})
+    expect(restore.content_equal(refused, 60), F, "does not restore with its own keys (exit code")
+    expect(restore.old_client_served(refused), F, "does not restore")
+    expect(restore.wrong_cipher_fails(refused), I, "right passphrase")
+    late = drill(**ended, restored={"restored": None, "saw": "not ready in time"})
+    expect(restore.content_equal(late, 60), I, "not all observed")
+    expect(restore.old_client_served(late), I, "not tried")

@@ -2,6 +2,7 @@
 machine.
 """
 
+import json
 import socket
 import tomllib
 from pathlib import Path
@@ -118,3 +119,20 @@ def workload(kind: str, ready: int, **status: int) -> dict[str, Any]:
 )
 def test_a_workload_is_ready_only_with_all_its_pods(item: dict[str, Any], lack: str) -> None:
     assert lack_of(item) == lack
+
+
+def test_volumes_of_a_lab_are_found_without_its_nodes_and_others_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels = {
+        "one": {"acpchaos-worker3": "true"},
+        "two": {"acpchaos-control-plane": "true"},
+        "other-lab": {"acpchaos2-worker": "true"},
+        "longer-name": {"acpchaos-worker-tools": "true"},
+        "plain": {},
+    }
+    listing = json.dumps([{"Name": name, "Labels": each} for name, each in labels.items()])
+    monkeypatch.setattr(podman, "read", lambda argv: listing)
+    assert podman.volumes("acpchaos") == ["one", "two"]
+    monkeypatch.setattr(podman, "read", lambda argv: "")
+    assert podman.volumes("acpchaos") == []
