@@ -64,6 +64,7 @@ class Namespaces(Section):
     acp: str = "acp-system"
     ingress: str = "ingress"
     object_stores: str = "object-stores"
+    faas: str = "acp-faas"
     deny: tuple[str, ...] = (r"(^|[^a-z])(prod|production|live)([^a-z]|$)",)
 
 
@@ -181,6 +182,21 @@ class Experiments(Section):
     may_disrupt: tuple[Literal["acp", "nodes", "redis", "sql", "analytics"], ...] = ()
 
 
+class Posture(Section):
+    """What the hardening rows compare with; the same names as record.snapshot.Policy."""
+
+    minimum_version: str = ""
+    secret_readers: tuple[str, ...] = ()
+    secret_writers: tuple[str, ...] = ()
+    pod_creators: tuple[str, ...] = ()
+    scraper_namespaces: tuple[str, ...] = ("monitoring",)
+    outside_hosts: tuple[str, ...] = ()
+    cluster_cidrs: tuple[str, ...] = ()
+    certificate_days: int = Field(default=14, ge=0)
+    pod_security: Literal["restricted", "baseline"] = "restricted"
+    report_days: int = Field(default=90, gt=0)
+
+
 class Profile(Section):
     """A whole target profile."""
 
@@ -193,6 +209,7 @@ class Profile(Section):
     load: LoadSection = LoadSection()
     budgets: Budgets = Budgets()
     experiments: Experiments = Experiments()
+    posture: Posture = Posture()
 
 
 def load_profile(name_or_path: str | Path) -> Profile:

@@ -1,0 +1,193 @@
+"""HARD-30 to HARD-36 and HARD-38: what a container may do on its node.
+
+Room: check. The vendor document prints user and group 1000, its chart uses 65535: the rule is
+"set and not root", never one number. A container's value wins over its pod's.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from acpchaos.check.posture.rule import Finding, Judgement, NotHere, rule
+from acpchaos.check.posture.view import Container, Pods, View, containers
+
+SOURCE = "vendor document, hardening, security context; Kubernetes pod security standards"
+_POD = "the pod's or container's securityContext"
+
+
+def _acp(view: View) -> list[Pods]:
+    return [*view.acp, *view.jobs, *view.faas]
+
+
+def _wrong(
+    pods: Iterable[Pods], field: str, want: str, good: Callable[[Any], bool], *, pod_level: bool
+) -> Judgement:
+    """A finding for every container whose effective `field` is not good."""
+    findings, read = [], []
+    for owner in pods:
+        read.append(str(owner))
+        for container in containers(owner):
+            value, place = _effective(container, field, pod_level=pod_level)
+            if not good(value):
+                findings.append(_finding(container, place, field, value, want))
+    return Judgement(findings=tuple(findings), read=tuple(read))
+
+
+def _effective(container: Container, field: str, *, pod_level: bool) -> tuple[Any, str]:
+    own = (container.spec.get("securityContext") or {}).get(field)
+    if own is not None or not pod_level:
+        return own, f"{container.path}.securityContext.{field}"
+    outer = (container.owner.spec.get("securityContext") or {}).get(field)
+    if outer is not None:
+        return outer, f"{container.owner.path}.securityContext.{field}"
+    return None, f"{container.path}.securityContext.{field}"
+
+
+def _finding(container: Container, place: str, field: str, value: Any, want: str) -> Finding:
+    patch = f"securityContext: {{{field}: {_WANTED.get(field, '...')}}}"
+    return Finding(
+        object=f"{container.owner} container {container.name}", field=place,
+        saw="not set" if value is None else repr(value), want=want, remedy=patch,
+    )  # fmt: skip
+
+
+_WANTED = {
+    "fsGroup": "65535", "runAsGroup": "65535", "runAsUser": "65535", "runAsNonRoot": "true",
+    "readOnlyRootFilesystem": "true", "allowPrivilegeEscalation": "false",
+    "capabilities": "{drop: [ALL]}", "privileged": "false",
+}  # fmt: skip
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+@rule(
+    "HARD-30",
+    evidence="securityContext.fsGroup of the pods of ACP, its workers, jobs and functions",
+    passes="set and greater than 0",
+    source=SOURCE,
+    remedy="chart value podSecurityContext.fsGroup: 65535",
+)
+def fs_group(view: View) -> Judgement:
+    """fsGroup is a field of pods only."""
+    findings, read = [], []
+    for pods in _acp(view):
+        read.append(str(pods))
+        value = (pods.spec.get("securityContext") or {}).get("fsGroup")
+        if not _positive(value):
+            field = f"{pods.path}.securityContext.fsGroup"
+            saw = "not set" if value is None else repr(value)
+            patch = "securityContext: {fsGroup: 65535}"
+            findings.append(
+                Finding(object=str(pods), field=field, saw=saw, want="a group > 0", remedy=patch)
+            )
+    return Judgement(findings=tuple(findings), read=tuple(read))
+
+
+@rule(
+    "HARD-31",
+    evidence=f"runAsGroup in {_POD}, every container, init ones too",
+    passes="set and greater than 0",
+    source=SOURCE,
+    remedy="chart value securityContext.runAsGroup: 65535",
+)
+def run_as_group(view: View) -> Judgement:
+    return _wrong(_acp(view), "runAsGroup", "a group > 0", _positive, pod_level=True)
+
+
+@rule(
+    "HARD-32",
+    evidence=f"runAsNonRoot in {_POD}, every container, init ones too",
+    passes="true",
+    source=SOURCE,
+    remedy="chart value securityContext.runAsNonRoot: true",
+)
+def run_as_non_root(view: View) -> Judgement:
+    return _wrong(_acp(view), "runAsNonRoot", "true", lambda v: v is True, pod_level=True)
+
+
+@rule(
+    "HARD-33",
+    evidence=f"runAsUser in {_POD}, every container, init ones too",
+    passes="set and greater than 0",
+    source=SOURCE,
+    remedy="chart value securityContext.runAsUser: 65535",
+)
+def run_as_user(view: View) -> Judgement:
+    return _wrong(_acp(view), "runAsUser", "a user > 0", _positive, pod_level=True)
+
+
+@rule(
+    "HARD-34",
+    evidence="readOnlyRootFilesystem of every container",
+    passes="true",
+    source=SOURCE,
+    remedy="chart value securityContext.readOnlyRootFilesystem: true",
+)
+def read_only_root(view: View) -> Judgement:
+    return _wrong(
+        _acp(view), "readOnlyRootFilesystem", "true", lambda v: v is True, pod_level=False
+    )
+
+
+@rule(
+    "HARD-35",
+    evidence="allowPrivilegeEscalation and privileged of every container",
+    passes="allowPrivilegeEscalation false, privileged not true",
+    source=SOURCE,
+    remedy="chart value securityContext.allowPrivilegeEscalation: false",
+)
+def no_escalation(view: View) -> Judgement:
+    return _joined(_escalation(_acp(view)))
+
+
+def _escalation(pods: list[Pods]) -> list[Judgement]:
+    return [
+        _wrong(pods, "allowPrivilegeEscalation", "false", lambda v: v is False, pod_level=False),
+        _wrong(pods, "privileged", "false", lambda v: v is not True, pod_level=False),
+    ]
+
+
+@rule(
+    "HARD-36",
+    evidence="capabilities of every container",
+    passes="drop holds ALL and add is empty",
+    source=SOURCE,
+    remedy="chart value securityContext.capabilities: {drop: [ALL]}",
+)
+def no_capabilities(view: View) -> Judgement:
+    return _wrong(_acp(view), "capabilities", "drop [ALL], add none", _dropped, pod_level=False)
+
+
+def _dropped(value: Any) -> bool:
+    found = value if isinstance(value, dict) else {}
+    return "ALL" in (found.get("drop") or []) and not found.get("add")
+
+
+@rule(
+    "HARD-38",
+    evidence="HARD-32 to HARD-36 for Redis, SQL and analytics pods in this cluster",
+    passes="the same values hold there",
+    source="an extension of the vendor document: a neighbour that escapes reaches ACP's node",
+    remedy="the same securityContext in the charts of the stores",
+)
+def neighbours(view: View) -> Judgement:
+    pods = view.neighbours
+    if not pods:
+        raise NotHere("no store of the profile runs in this cluster")
+    return _joined(
+        [
+            _wrong(pods, "runAsNonRoot", "true", lambda v: v is True, pod_level=True),
+            _wrong(pods, "runAsUser", "a user > 0", _positive, pod_level=True),
+            _wrong(pods, "readOnlyRootFilesystem", "true", lambda v: v is True, pod_level=False),
+            *_escalation(pods),
+            _wrong(pods, "capabilities", "drop [ALL], add none", _dropped, pod_level=False),
+        ]
+    )
+
+
+def _joined(parts: list[Judgement]) -> Judgement:
+    read = dict.fromkeys(source for part in parts for source in part.read)
+    return Judgement(
+        findings=tuple(finding for part in parts for finding in part.findings), read=tuple(read)
+    )
