@@ -132,7 +132,7 @@ class _Play:
 
     def _fault(self) -> None:
         self._phase("fault")
-        if self._scenario.load.surge_per_s:
+        if self._scenario.load.surge:
             self._swarm.set_rate(self._scenario.load.surge_per_s)
         played = toolkit.run(
             PROJECT / "experiments" / self._scenario.experiment,
@@ -201,7 +201,7 @@ class _Play:
         may = self._profile.experiments
         parts = ["nodes", "acp", "workers", "redis"]
         parts += ["sql", "analytics"] if may.sql_manager == "patroni" else []
-        return parts + (["autoscaler"] if may.hpa else [])
+        return [*parts, *self._scenario.requires]
 
     def _ledger(self, parts: ExitStack) -> Ledger | None:
         """A minted token ledger, for scenarios that follow tokens."""
@@ -225,7 +225,7 @@ class _Play:
 
 
 def _resolved(scenario: Scenario, profile: Profile) -> Scenario:
-    """Budgets as numbers and the flow mix spelled out, so that the run folder stands alone."""
+    """Budgets and rates as numbers and the flow mix spelled out: the run folder stands alone."""
     claims = []
     for claim in scenario.claims:
         params = {
@@ -235,7 +235,13 @@ def _resolved(scenario: Scenario, profile: Profile) -> Scenario:
             for key, value in claim.params.items()
         }
         claims.append(msgspec.structs.replace(claim, params=params))
-    load = msgspec.structs.replace(scenario.load, mix=scenario.load.mix or profile.load.mix)
+    own, given = scenario.load, profile.load
+    load = msgspec.structs.replace(
+        own,
+        mix=own.mix or given.mix,
+        rate_per_s=own.rate_per_s or given.rate_per_s,
+        surge_per_s=(own.surge_per_s or given.surge_per_s) if own.surge else 0.0,
+    )
     return msgspec.structs.replace(scenario, claims=tuple(claims), load=load)
 
 

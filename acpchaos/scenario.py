@@ -7,13 +7,15 @@ import msgspec
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """Offered load. `rate_per_s` counts flows (sessions); `surge_per_s` is used by ramps.
+    """Offered load, in flows (sessions) per second. What is 0 or empty comes from the target
+    profile, since only the target's people know what it has to carry; a run holds the numbers.
 
-    With `surge_per_s` > 0 the load rises to it for the fault phase and falls back after.
-    `mix` weighs flows by name; empty means the target profile's mix.
+    With `surge` the load rises to `surge_per_s` for the fault phase and falls back after.
+    `mix` weighs flows by name.
     """
 
-    rate_per_s: float
+    rate_per_s: float = 0.0
+    surge: bool = False
     surge_per_s: float = 0.0
     mix: dict[str, int] = {}
 
@@ -35,7 +37,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """What is played once. Lengths in seconds; the fault phase ends when the experiment ends,
-    at the latest after `fault_s`."""
+    at the latest after `fault_s`. `requires` names parts whose health this play rests on besides
+    nodes, ACP and its stores; what it does not rest on must not keep it from being judged."""
 
     name: str
     load: Load
@@ -45,4 +48,5 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     fault_s: float
     recovery_s: float
     ledger: bool = True
+    requires: tuple[str, ...] = ()
     claims: tuple[Claim, ...]

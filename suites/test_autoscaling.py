@@ -13,13 +13,14 @@ pytestmark = [pytest.mark.owner("identity-sre"), pytest.mark.needs(hpa=True)]
 
 AUTOSCALING = Scenario(
     name="autoscaling",
-    load=Load(rate_per_s=10, surge_per_s=130, mix={"client_credentials": 1}),
+    load=Load(surge=True, mix={"client_credentials": 1}),
     experiment="autoscaling.yaml",
     configuration={"surge_s": 110.0},
     steady_s=20,
     fault_s=140,
     recovery_s=170,
     ledger=False,
+    requires=("autoscaler",),
     claims=(
         Claim(
             id="autoscaling-out",

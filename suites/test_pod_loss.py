@@ -16,7 +16,7 @@ def pod_loss(name: str, says: str, **configuration: str | int | float | bool) ->
     """The same play and claims for another number of pods."""
     return Scenario(
         name=name,
-        load=Load(rate_per_s=10),
+        load=Load(),
         experiment="pod-loss.yaml",
         configuration=configuration,
         steady_s=20,

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.owner("identity-sre"), pytest.mark.needs(redis_cluster
 
 REDIS_WIPE = Scenario(
     name="redis-wipe",
-    load=Load(rate_per_s=8),
+    load=Load(),
     experiment="redis-wipe.yaml",
     steady_s=20,
     fault_s=240,

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.owner("identity-sre"), pytest.mark.needs(backup=True)]
 
 RESTORE = Scenario(
     name="restore",
-    load=Load(rate_per_s=5),
+    load=Load(),
     experiment="restore.yaml",
     steady_s=15,
     fault_s=420,

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.owner("identity-sre"), pytest.mark.needs(zones=3)]
 
 ZONE_DRAIN = Scenario(
     name="zone-drain",
-    load=Load(rate_per_s=8),
+    load=Load(),
     experiment="zone-drain.yaml",
     steady_s=20,
     fault_s=240,
