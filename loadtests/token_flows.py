@@ -25,12 +25,12 @@ import geventhttpclient.client
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
 
 from acpchaos.errors import EXIT_USAGE, UsageError
-from acpchaos.load import oidc
 from acpchaos.load.arrivals import Schedule, flows
-from acpchaos.load.oidc import Answer, StepFailed, anything, error_class
 from acpchaos.load.settings import PREFIX, Settings, take_over
 from acpchaos.record.events import Clock, Gap, Request
 from acpchaos.record.journal import Journal
+from acpchaos.target import oidc
+from acpchaos.target.oidc import Answer, StepFailed, anything, error_class
 
 TICK_S = 0.005
 CONTROL_S = 0.2

@@ -14,12 +14,12 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.load import oidc
-from acpchaos.load.oidc import StepFailed
-from acpchaos.load.plain import Plain
 from acpchaos.load.settings import account
 from acpchaos.record.events import Clock, TokenProbe
 from acpchaos.record.journal import Journal
+from acpchaos.target import oidc
+from acpchaos.target.oidc import StepFailed
+from acpchaos.target.plain import Plain
 from acpchaos.target.profile import Profile, resolve
 
 EACH = 4  # of each kind: a third of the slots each, and one more

@@ -6,11 +6,11 @@ Room: load. Facts only; comparing them is the check room's. Values are digests o
 import hashlib
 from typing import Any
 
-from acpchaos.load import oidc
-from acpchaos.load.plain import Plain
 from acpchaos.load.settings import account
 from acpchaos.record.events import Clock, Observation
 from acpchaos.record.journal import Journal
+from acpchaos.target import oidc
+from acpchaos.target.plain import Plain
 from acpchaos.target.profile import Profile
 
 ISSUERS = ("jwt", "opaque")

@@ -18,12 +18,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.load import oidc, settings
-from acpchaos.load.plain import Plain
-from acpchaos.load.settings import PREFIX, Account
+from acpchaos.load import settings
+from acpchaos.load.settings import PREFIX
 from acpchaos.load.swarm import die_with_parent
 from acpchaos.record.events import Clock, Gap, Request
 from acpchaos.record.journal import Journal
+from acpchaos.target import oidc
+from acpchaos.target.oidc import Account
+from acpchaos.target.plain import Plain
 from acpchaos.target.profile import PROJECT, Profile
 from acpchaos.wait import eventually
 

@@ -12,18 +12,11 @@ from pathlib import Path
 import msgspec
 
 from acpchaos.errors import UsageError
+from acpchaos.target.oidc import Account
 from acpchaos.target.profile import Client, Profile, resolve
 
 PREFIX = "ACPCHAOS_LOAD_"
 ACCOUNTS = ("m2m", "web", "introspect")
-
-
-class Account(msgspec.Struct, frozen=True):
-    """An OAuth client; an empty id means there is none."""
-
-    id: str = ""
-    secret: str = ""
-    redirect_uri: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

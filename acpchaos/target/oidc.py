@@ -1,8 +1,8 @@
 """The token flows, step by step, over whatever sends a request.
 
-Room: load. Written once for load and ledger; it must not know Locust, urllib3 or who records. Only
-discovery and standard parameters are used, and forms are read from the page, so any OIDC issuer
-whose login is one page of HTML forms works.
+Room: target. Written once for load, ledger and posture; it must not know Locust, urllib3 or who
+records. Only discovery and standard parameters are used, and forms are read from the page, so any
+OIDC issuer whose login is one page of HTML forms works.
 """
 
 import base64
@@ -16,9 +16,15 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import msgspec
 
-from acpchaos.load.settings import Account
-
 FORM_PAGES = 4  # login, consent and one more of each; beyond that it is a loop
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An OAuth client; an empty id means there is none."""
+
+    id: str = ""
+    secret: str = ""
+    redirect_uri: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
-"""Sends the flows' requests over urllib3, for the ledger and the observations.
+"""Sends the flows' requests over urllib3, for ledger, observations and posture.
 
-Room: load. No retries and no redirects: what the server said is what is recorded.
+Room: target. No retries and no redirects: what the server said is what is recorded.
 """
 
 import socket
@@ -17,7 +17,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from acpchaos.load.oidc import Answer, anything
+from acpchaos.target.oidc import Answer, anything
 
 TIMEOUT_S = 5.0
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from acpchaos.load import oidc
-from acpchaos.load.oidc import Answer, StepFailed, error_class
-from acpchaos.load.plain import Plain
-from acpchaos.load.settings import Account
+from acpchaos.target import oidc
+from acpchaos.target.oidc import Account, Answer, StepFailed, error_class
+from acpchaos.target.plain import Plain
 from tests.load.issuer import CALLBACK, CLIENTS, PASSWORD, Issuer
 
 M2M = Account("load-m2m", CLIENTS["load-m2m"])

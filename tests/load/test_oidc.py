@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from acpchaos.load import oidc
-from acpchaos.load.oidc import Answer, Browser, StepFailed, error_class
-from acpchaos.load.settings import Account, Settings, hand_over, take_over
+from acpchaos.load.settings import Settings, hand_over, take_over
+from acpchaos.target import oidc
+from acpchaos.target.oidc import Account, Answer, Browser, StepFailed, error_class
 
 BACK = "https://app.test/callback"
 LOGIN = b"""<form method="post" action="/in?x=1"><input type="hidden" name="csrf" value="t1">
