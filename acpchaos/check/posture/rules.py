@@ -3,10 +3,22 @@
 Room: check.
 """
 
-from acpchaos.check.posture import containers
+from acpchaos.check.posture import (
+    access,
+    certificates,
+    containers,
+    defaults,
+    faas,
+    network,
+    providers,
+    stores,
+    tls,
+)
 from acpchaos.check.posture.rule import Rule, registered
 
-MODULES = (containers,)
+MODULES = (
+    access, certificates, containers, defaults, faas, network, providers, stores, tls,
+)  # fmt: skip
 
 
 def rules() -> dict[str, Rule]:

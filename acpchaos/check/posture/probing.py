@@ -1,0 +1,52 @@
+"""Probe outcomes as judgements: what got through, what its control says, what enforces policies.
+
+Room: check. A probe that was blocked proves something only beside a control that was not.
+"""
+
+from collections.abc import Iterable
+
+from acpchaos.check.posture.rule import Finding, Judgement, Unreadable
+from acpchaos.check.posture.view import View
+
+CONTROL, DENY = "cni control", "cni deny"
+
+
+def enforcement(view: View) -> Judgement:
+    """A finding when probes showed that the network ignores policies, else an empty judgement.
+
+    Every row that rests on policies begins with it: a policy that nothing enforces is paper.
+    """
+    probes = view.snapshot.probes
+    control, deny = probes.get(CONTROL), probes.get(DENY)
+    if control is None or deny is None or (control.outcome, deny.outcome) != ("open", "open"):
+        return Judgement()
+    finding = Finding(
+        object="cluster network", field=f"probe {DENY}",
+        saw=f"open {deny.saw}".strip(),
+        want="blocked: the network plug-in enforces NetworkPolicy (HARD-47)",
+        remedy="install a plug-in that enforces policies: Calico, Cilium, kube-router",
+    )  # fmt: skip
+    return Judgement(findings=(finding,), read=(f"probe {DENY}",))
+
+
+def blocked(view: View, names: Iterable[str], want: str, remedy: str) -> Judgement:
+    """A finding for every probe of these that got through; Unreadable for one that was not run."""
+    findings, read = [], []
+    for name in names:
+        probe = view.probe(name)
+        read.append(f"probe {name}")
+        if probe.outcome != "blocked":
+            saw = f"{probe.outcome} {probe.saw}".strip()
+            findings.append(
+                Finding(object=f"probe {name}", field="outcome", saw=saw, want=want, remedy=remedy)
+            )
+    return Judgement(findings=tuple(findings), read=tuple(read))
+
+
+def control_open(view: View, name: str) -> Judgement:
+    """The control of a set of probes; Unreadable when it did not get through itself."""
+    found = view.probe(name)
+    if found.outcome != "open":
+        seen = f"{found.outcome} {found.saw}".strip()
+        raise Unreadable(f"the control probe {name} is {seen}, so a blocked one proves nothing")
+    return Judgement(read=(f"probe {name}",))

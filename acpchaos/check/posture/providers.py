@@ -1,0 +1,132 @@
+"""HARD-04 to HARD-08: identity providers that know the users of a default install.
+
+Room: check. Read from ACP's management API, and proven by trying the default logins.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from acpchaos.check.posture.management import (
+    delete,
+    each_tenant,
+    is_admin,
+    is_default,
+    is_developer,
+    listed,
+    servers_path,
+)
+from acpchaos.check.posture.parts import Part, joined
+from acpchaos.check.posture.rule import Finding, Judgement, rule
+from acpchaos.check.posture.view import View
+from acpchaos.record.snapshot import Object
+
+SOURCE = "vendor document, hardening, default identity providers"
+
+
+def _other(server: Object) -> bool:
+    return not (is_admin(server) or is_developer(server) or is_default(server))
+
+
+def _static(view: View, mine: Callable[[Object], bool]) -> Judgement:
+    """A finding for each enabled static provider in the workspaces of all tenants that are
+    `mine`."""
+
+    def tenant(tid: str) -> Judgement:
+        path = servers_path(tid)
+        parts: list[Part] = [partial(Judgement, read=(f"GET {path}",))]
+        for server in listed(view, path, "servers"):
+            if mine(server):
+                parts.append(partial(_providers, view, f"{path}/{server.get('id')}/idps"))
+        return joined(parts)
+
+    return each_tenant(view, tenant)
+
+
+def _providers(view: View, path: str) -> Judgement:
+    findings = [
+        Finding(
+            object=path, field=f"idps[{at}].method",
+            saw=f"static and not disabled (id {idp.get('id')}, name {idp.get('name')})",
+            want="disabled, removed, or of another method",
+            remedy=delete(view, f"{path}/{idp.get('id')}"),
+        )
+        for at, idp in enumerate(listed(view, path, "idps"))
+        if idp.get("method") == "static" and idp.get("disabled") is not True
+    ]  # fmt: skip
+    return Judgement(findings=tuple(findings), read=(f"GET {path}",))
+
+
+@rule(
+    "HARD-04",
+    evidence="GET /api/admin/{tenant}/servers/{workspace}/idps of every admin workspace",
+    passes="no provider of method static that is not disabled",
+    source=SOURCE,
+    remedy="DELETE .../servers/admin/idps/default, after another provider lets admins in",
+)
+def admin_providers(view: View) -> Judgement:
+    return _static(view, is_admin)
+
+
+@rule(
+    "HARD-05",
+    evidence="GET .../idps of every developer workspace; none is needed",
+    passes="no provider of method static that is not disabled",
+    source=SOURCE,
+    remedy="DELETE .../servers/developer/idps/default",
+)
+def developer_providers(view: View) -> Judgement:
+    return _static(view, is_developer)
+
+
+@rule(
+    "HARD-06",
+    evidence="GET .../idps of every workspace with the id default; none is needed",
+    passes="no provider of method static that is not disabled",
+    source=SOURCE,
+    remedy="DELETE .../servers/default/idps/default",
+)
+def default_providers(view: View) -> Judgement:
+    return _static(view, is_default)
+
+
+@rule(
+    "HARD-07",
+    evidence="GET .../idps of all other workspaces of all tenants",
+    passes="no provider of method static that is not disabled: it is made for trying things out",
+    source="an extension of the vendor document to every workspace",
+    remedy="DELETE .../servers/{workspace}/idps/{provider}; users belong into an identity pool",
+)
+def other_providers(view: View) -> Judgement:
+    return _static(view, _other)
+
+
+@rule(
+    "HARD-08",
+    evidence="probes: a login with each default user and password in each workspace",
+    passes="all refused",
+    source=SOURCE,
+    remedy="remove the static providers of HARD-04 to HARD-07",
+    active=True,
+)
+def default_passwords(view: View) -> Judgement:
+    findings, read = [], []
+    for name in view.probes("login "):
+        _, where, user = name.split(" ", 2)
+        probe = view.probe(name)
+        read.append(f"probe {name}")
+        if probe.outcome != "refused":
+            findings.append(
+                Finding(
+                    object=f"/{where}",
+                    field=f"login of {user} with the default password",
+                    saw=f"{probe.outcome} {probe.saw}".strip(),
+                    want="refused",
+                    remedy=delete(view, _idps_of(where)),
+                )
+            )
+    return Judgement(findings=tuple(findings), read=tuple(read))
+
+
+def _idps_of(where: str) -> str:
+    tid, _, wid = where.partition("/")
+    return f"{servers_path(tid)}/{wid}/idps/default"

@@ -1,0 +1,171 @@
+"""Who and what the peers of a NetworkPolicy are in this cluster, and how a bad one is reported.
+
+Room: check. It joins netpol, which knows no cluster, with the evidence; which peers are good is
+for the rules to say.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+
+from acpchaos.check.posture.netpol import (
+    NAME_LABEL,
+    Allow,
+    Direction,
+    Peer,
+    Policy,
+    Port,
+    policy_of,
+    rules_for,
+    selecting,
+)
+from acpchaos.check.posture.parts import joined
+from acpchaos.check.posture.rule import Finding, Judgement, Unreadable
+from acpchaos.check.posture.view import Pods, View, pods_of, selects
+from acpchaos.record.snapshot import Object
+
+DNS_NAMESPACES = {"kube-system", "openshift-dns"}
+DNS_RULE: Object = {
+    "to": [{
+        "namespaceSelector": {"matchLabels": {NAME_LABEL: "kube-system"}},
+        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+    }],
+    "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+}  # fmt: skip
+_DNS_PORTS: set[int | str] = {53, 5353, "dns", "dns-tcp"}
+_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
+_JOB_LABELS = ("job-name", "batch.kubernetes.io/job-name")  # Kubernetes adds them to a Job's pods
+
+
+class Reach:
+    """Questions about the policies of one snapshot."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._policies: dict[str, list[Policy]] = {}
+
+    def policies(self, namespace: str) -> list[Policy]:
+        """Policies of a namespace; Unreadable when they were not gathered."""
+        if namespace not in self._policies:
+            found = self._view.objects("NetworkPolicy", namespace)
+            self._policies[namespace] = [policy_of(each) for each in found]
+        return self._policies[namespace]
+
+    def selecting(self, pods: Pods) -> list[Policy]:
+        """Policies that select a workload's pods."""
+        return selecting(self.policies(pods.namespace), pods.namespace, labels_of(pods))
+
+    def rules(self, pods: Pods, direction: Direction) -> list[Allow] | None:
+        """Rules for a workload's pods, None when they are not isolated in this direction."""
+        every = self.policies(pods.namespace)
+        return rules_for(every, pods.namespace, labels_of(pods), direction)
+
+    def namespaces(self, peer: Peer) -> set[str]:
+        """Names of the namespaces that a peer's selector takes, none for an address block."""
+        if peer.block is not None:
+            return set()
+        if peer.namespaces is None:
+            return {peer.home}
+        if pinned := _pinned(peer.namespaces):
+            return pinned
+        if self._view.snapshot.source == "manifests":
+            shown = json.dumps(peer.namespaces)
+            raise Unreadable(f"which namespaces {shown} selects is known in the cluster only")
+        found = {}
+        for each in self._view.objects("Namespace"):
+            name = str(each["metadata"]["name"])
+            found[name] = {NAME_LABEL: name, **(each["metadata"].get("labels") or {})}
+        return {name for name, labels in found.items() if selects(peer.namespaces, labels)}
+
+    def workloads(self, namespace: str, peer: Peer) -> list[Pods]:
+        """Workloads and single pods of a namespace that a peer's pod selector takes."""
+        view = self._view
+        every = [pods_of(k, each, "") for k in _KINDS for each in view.objects(k, namespace)]
+        if view.snapshot.source == "live":
+            every += [
+                pods_of("Pod", each, "")
+                for each in view.objects("Pod", namespace)
+                if not each["metadata"].get("ownerReferences")
+            ]
+        return [p for p in every if peer.pods is None or selects(peer.pods, labels_of(p))]
+
+
+def _pinned(selector: Object) -> set[str]:
+    """Namespaces that a selector names one by one; empty when it selects by other labels."""
+    labels = selector.get("matchLabels") or {}
+    if NAME_LABEL in labels:
+        return {str(labels[NAME_LABEL])}
+    for each in selector.get("matchExpressions") or []:
+        if each.get("key") == NAME_LABEL and each.get("operator") == "In":
+            return {str(value) for value in each.get("values") or []}
+    return set()
+
+
+def labels_of(pods: Pods) -> dict[str, str]:
+    """Labels of a workload's pods, those that Kubernetes adds to a Job's pods included."""
+    extra = dict.fromkeys(_JOB_LABELS, pods.name) if pods.kind == "Job" else {}
+    return {**extra, **pods.labels}
+
+
+def only(ports: Iterable[Port] | None, wanted: set[int | str]) -> bool:
+    """Are all ports of a rule among the wanted ones? A rule without ports opens all of them."""
+    return ports is not None and all(
+        port.first in wanted and port.last in (None, port.first) for port in ports
+    )
+
+
+def only_dns(allow: Allow) -> bool:
+    """Does a rule open nothing but name resolution?"""
+    return only(allow.ports, _DNS_PORTS)
+
+
+def judged(
+    pods: Pods,
+    rules: list[Allow],
+    bad: Callable[[Allow, Peer | None], str],
+    want: str,
+    remedy: str,
+) -> Judgement:
+    """Every peer of every rule, asked by `bad` what is wrong with it; a rule without peers is
+    asked with None."""
+
+    def one(allow: Allow, peer: Peer | None) -> Judgement:
+        saw = bad(allow, peer)
+        place = peer.field if peer else allow.field
+        finding = Finding(object=allow.policy, field=place, saw=saw, want=want, remedy=remedy)
+        read = (str(pods), f"{allow.policy} {allow.field}")
+        return Judgement(findings=(finding,) if saw else (), read=read)
+
+    pairs = [(allow, peer) for allow in rules for peer in allow.peers or (None,)]
+    if not pairs:
+        return Judgement(read=(f"{pods}: its policies allow nothing",))
+    return joined(lambda pair=pair: one(*pair) for pair in pairs)  # type: ignore[misc]
+
+
+def exposed(pods: Pods, direction: Direction, rules: list[Object]) -> Judgement:
+    """The finding on pods that no policy isolates in a direction; `rules` is what to allow."""
+    kind = direction.capitalize()
+    spec: Object = {"podSelector": {"matchLabels": labels_of(pods)}, "policyTypes": [kind]}
+    policy: Object = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": f"{pods.name}-{direction}", "namespace": pods.namespace},
+        "spec": {**spec, direction: rules},
+    }
+    finding = Finding(
+        object=str(pods),
+        field=f"{pods.path.removesuffix('spec')}metadata.labels",
+        saw=f"selected by no NetworkPolicy of type {kind}",
+        want=f"isolated for {direction}",
+        remedy=f"kubectl apply -f - <<< '{json.dumps(policy)}'",
+    )
+    return Judgement(findings=(finding,), read=(str(pods),))
+
+
+def from_pods(*sources: Pods) -> list[Object]:
+    """Peers that are the pods of these workloads, in the same namespace."""
+    return [{"podSelector": {"matchLabels": labels_of(each)}} for each in sources]
+
+
+def from_namespace(name: str) -> Object:
+    """The peer that is every pod of a namespace."""
+    return {"namespaceSelector": {"matchLabels": {NAME_LABEL: name}}}
