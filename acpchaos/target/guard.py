@@ -24,17 +24,19 @@ class Finding:
     remedy: str
 
 
-def inspect(cluster: Cluster, profile: Profile) -> list[Finding]:
+def inspect(cluster: Cluster, profile: Profile, *, nodes: bool = True) -> list[Finding]:
     """All findings, for `doctor`; `require` refuses on the first that is not ok."""
     findings = [_names(profile), _host(cluster, profile)]
     if not all(finding.ok for finding in findings):
         return findings  # a wrong host is not even asked
-    return [*findings, _identity(cluster, profile), _namespace(cluster, profile), _nodes(cluster)]
+    findings += [_identity(cluster, profile), _namespace(cluster, profile)]
+    return [*findings, _nodes(cluster)] if nodes else findings
 
 
-def require(cluster: Cluster, profile: Profile) -> None:
-    """Return only for the pinned cluster whose namespace and nodes were opted in."""
-    for finding in inspect(cluster, profile):
+def require(cluster: Cluster, profile: Profile, *, nodes: bool = True) -> None:
+    """Return only for the pinned cluster whose namespace was opted in, and a node of it unless what
+    follows disturbs no node."""
+    for finding in inspect(cluster, profile, nodes=nodes):
         if not finding.ok:
             raise GuardRefused(
                 f"check that {profile.name!r} may be disrupted: {finding.what}",

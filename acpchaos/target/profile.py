@@ -197,6 +197,16 @@ class Posture(Section):
     report_days: int = Field(default=90, gt=0)
 
 
+class Probes(Section):
+    """What active probes of posture need. `image`: one with python3 for probe pods; by default that
+    of the analytics store, else of the SQL store, as far as they run in the cluster. `outside`: an
+    address that pods may reach outside of the cluster, host:port, or a host that is this machine.
+    """
+
+    image: str = ""
+    outside: str = ""
+
+
 class Profile(Section):
     """A whole target profile."""
 
@@ -210,6 +220,7 @@ class Profile(Section):
     budgets: Budgets = Budgets()
     experiments: Experiments = Experiments()
     posture: Posture = Posture()
+    probes: Probes = Probes()
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
