@@ -12,7 +12,7 @@ import time
 from urllib.parse import urlencode, urlsplit
 
 from .context import Context
-from .model import Client, Server
+from .model import WITH_PASSWORDS, Client, Server
 from .problems import OAuthProblem, invalid_request
 from .sealing import password_fits
 from .volatile import Document
@@ -152,9 +152,9 @@ class AuthorizeEndpoints:
         return answer.cookie("acp_sso", sid, self._path(server), server.cookie_max_age_s)
 
     async def _idp_of(self, server: Server, user: str, password: str) -> str | None:
-        """The enabled static IDP that knows this user by this password."""
+        """The enabled IDP that knows this user by this password."""
         for idp in await self._context.catalog.idps(server.tenant_id, server.id):
-            if idp.disabled or idp.method != "static":
+            if idp.disabled or idp.method not in WITH_PASSWORDS:
                 continue
             found = await self._context.catalog.user(server.tenant_id, server.id, idp.id, user)
             if found and password_fits(password, found.password):

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+WITH_PASSWORDS = ("static", "identity_pool")  # methods of IDPs whose users log in by password
+
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     """One tenant; ids appear as the first path segment."""
@@ -53,7 +55,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Idp(msgspec.Struct, frozen=True, kw_only=True):
-    """An identity provider; only method `static` (the Sandbox IDP) can log anybody in."""
+    """An identity provider. Methods that can log anybody in: `static`, the Sandbox IDP made for
+    trying things out, and `identity_pool`, where users are at home."""
 
     tenant_id: str
     server_id: str
