@@ -77,7 +77,8 @@ def application(context: Context) -> Application:
     ManagementEndpoints(context).routes(router)
     OAuthEndpoints(context).routes(router)
     AuthorizeEndpoints(context).routes(router)
-    return Application(router, context.settings.metrics_per_tenant)
+    chosen = context.settings
+    return Application(router, chosen.metrics_per_tenant, chosen.standin.request_budget_s)
 
 
 async def prepare(settings: Settings) -> None:

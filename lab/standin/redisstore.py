@@ -1,9 +1,10 @@
 """Room lab/standin: the Redis Cluster, reached by name, lost and found again without a restart.
 
-Three rules. A command answers within a budget or raises StoreUnavailable, so that no request
-hangs. A failure wakes one repair task that resolves the seed names anew and builds a new cluster
-client, because after a rebuild every address differs. While no cluster can be reached, commands
-fail at once. It must not know what is stored.
+Four rules. A command answers within a budget or raises StoreUnavailable, so that no request hangs.
+A failure wakes one repair task that asks every master: a busy cluster is left alone, since a new
+client means a TLS handshake per connection, which keeps a busy cluster busy. When masters are gone
+it resolves the seed names anew and builds a new client, because after a rebuild every address
+differs. While no cluster can be reached, commands fail at once. It must not know what is stored.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from . import metrics
+from . import metrics, patience
 from .problems import StoreUnavailable
 from .settings import RedisSettings
 
@@ -39,7 +40,8 @@ log = logging.getLogger("standin.redis")
 REBUILD_PAUSE_S = 0.5
 REBUILD_BUDGET_S = 5.0
 CONNECT_BUDGET_S = 0.5
-SUSPECT_BUDGET_S = 0.25
+CHECK_BUDGET_S = 1.2
+CONCURRENCY = 16  # commands under way, hence connections per node: more only queue up in Redis
 # Replies that tell the caller something; all others mean that the cluster cannot serve.
 MEANINGFUL = ("BUSYGROUP", "NOGROUP", "WRONGTYPE")
 
@@ -54,7 +56,8 @@ class RedisStore:
         self._wake = asyncio.Event()
         self._repairer: asyncio.Task[None] | None = None
         self._errors = 0
-        self._suspect = False
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._answered = False  # since the last check
         self._cause = "not connected yet"
         self._known: list[tuple[str, int]] = []
 
@@ -82,8 +85,13 @@ class RedisStore:
         """One command on one key; StoreUnavailable after the budget or on any failure."""
         begin = time.perf_counter()
         try:
-            async with self._within(self._patience_s()):
-                return await self._send(operation, key, args)
+            async with self._within(patience.left_s(self._budget_s)):
+                if self._client is None:  # known: fail without queueing
+                    raise StoreUnavailable("redis", self._cause)
+                async with self._slots:
+                    answer = await self._send(operation, key, args)
+                self._answered = True
+                return answer
         finally:
             taken_s = time.perf_counter() - begin
             metrics.REDIS.labels(entity, operation.lower()).observe(taken_s)
@@ -100,11 +108,6 @@ class RedisStore:
             raise self._failed(problem) from problem
         except (*AWAY, IndexError, KeyError) as problem:
             raise self._failed(problem) from problem
-
-    def _patience_s(self) -> float:
-        """Full budget, but little once a call has failed and the client is not yet renewed: a
-        request makes several calls, and together they must still end within two seconds."""
-        return SUSPECT_BUDGET_S if self._suspect else self._budget_s
 
     async def stream_read(self, stream: str, group: str, consumer: str, count: int) -> Any:
         """New entries of a stream for one consumer; its key is not where `call` expects it."""
@@ -130,7 +133,6 @@ class RedisStore:
 
     def _failed(self, problem: BaseException) -> StoreUnavailable:
         self._errors += 1
-        self._suspect = True
         metrics.REDIS_ERRORS.set(self._errors)
         self._cause = f"{type(problem).__name__}: {problem}".strip(": ")
         self._wake.set()
@@ -140,26 +142,44 @@ class RedisStore:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            if self._client is not None and await self._whole(self._client):
+                await asyncio.sleep(REBUILD_PAUSE_S)
+                continue
+            if self._client is not None:
+                log.warning("redis lost: %s", self._cause)
+                await self._swap(None)
             try:
                 async with asyncio.timeout(REBUILD_BUDGET_S):
                     fresh = await self._build()
             except Exception as problem:  # the repairer must outlive every surprise
                 self._cause = f"{type(problem).__name__}: {problem}".strip(": ")
-                if self._client is not None:
-                    log.warning("redis lost: %s", self._cause)
-                await self._swap(None)
                 self._wake.set()
             else:
-                if self._client is None:
-                    log.info("redis reached: %d masters", len(fresh.get_primaries()))
+                log.info("redis reached: %d masters", len(fresh.get_primaries()))
                 self._known = [(node.host, int(node.port)) for node in fresh.get_nodes()]
                 await self._swap(fresh)
                 metrics.REDIS_RECONNECTS.inc()
             await asyncio.sleep(REBUILD_PAUSE_S * (1 + random.random()))
 
+    async def _whole(self, client: RedisCluster) -> bool:
+        """Whether every master that the client knows answers and calls the cluster whole.
+
+        Not when nothing at all was answered since the last check: then masters that look well do
+        not help.
+        """
+        answered, self._answered = self._answered, False
+        if not answered:
+            return False
+        try:
+            async with asyncio.timeout(CHECK_BUDGET_S):
+                states = await asyncio.gather(*(_state(node) for node in client.get_primaries()))
+        except (*AWAY, IndexError, KeyError) as problem:
+            self._cause = f"{type(problem).__name__}: {problem}".strip(": ")
+            return False
+        return bool(states) and set(states) == {"ok"}
+
     async def _swap(self, fresh: RedisCluster | None) -> None:
         old, self._client = self._client, fresh
-        self._suspect = False
         if old is not None:  # its commands in flight may finish within their budget
             asyncio.get_running_loop().call_later(
                 self._budget_s + 0.5, lambda: asyncio.ensure_future(_close(old))
@@ -190,12 +210,10 @@ class RedisStore:
             client = self._new_client(address)
             try:
                 await client.initialize()
-                node = client.get_random_node()
-                info = await node.execute_command("CLUSTER INFO")
-                state = info if isinstance(info, dict) else _parse_info(info)
-                if state.get("cluster_state") == "ok":
+                state = await _state(client.get_random_node())
+                if state == "ok":
                     return client
-                cause = f"cluster_state:{state.get('cluster_state')} at {address[0]}:{address[1]}"
+                cause = f"cluster_state:{state} at {address[0]}:{address[1]}"
             except AWAY as problem:
                 cause = f"{address[0]}:{address[1]} {type(problem).__name__}: {problem}"
             except asyncio.CancelledError:
@@ -225,6 +243,13 @@ class RedisStore:
             protocol=2,
             **tls,
         )
+
+
+async def _state(node: ClusterNode) -> str:
+    """The node's own view of the cluster: ok, or fail."""
+    info = await node.execute_command("CLUSTER INFO")
+    told = info if isinstance(info, dict) else _parse_info(info)
+    return str(told.get("cluster_state"))
 
 
 def _parse_info(raw: bytes | str) -> dict[str, str]:

@@ -64,7 +64,8 @@ DEFAULTS: dict[str, Any] = {
         "search_indexes": "on-demand",
         "drain_s": 5.0,
         "finish_s": 5.0,
-        "redis_budget_s": 0.8,
+        "redis_budget_s": 1.2,
+        "request_budget_s": 1.6,
         "sql_budget_s": 2.0,
         "sql_start_wait_s": 10.0,
         "reload_certificate_s": 10.0,
@@ -90,6 +91,7 @@ class Switches:
     drain_s: float
     finish_s: float
     redis_budget_s: float
+    request_budget_s: float
     sql_budget_s: float
     sql_start_wait_s: float
     reload_certificate_s: float

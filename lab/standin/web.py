@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
-from . import metrics
+from . import metrics, patience
 from .problems import (
     ManagementProblem,
     OAuthProblem,
@@ -176,8 +176,9 @@ class Router:
 class Application:
     """The ASGI application: routes, measures, and turns every problem into its JSON form."""
 
-    def __init__(self, router: Router, per_tenant: bool) -> None:
+    def __init__(self, router: Router, per_tenant: bool, budget_s: float) -> None:
         self._router = router
+        self._budget_s = budget_s  # for all that it asks of Redis
         self._per_tenant = per_tenant
         self.draining = False
 
@@ -218,6 +219,7 @@ class Application:
             )
         try:
             body = await read_body(receive) if scope["method"] in ("POST", "PUT", "PATCH") else b""
+            patience.begin(self._budget_s)
             return await handler(Request(scope, params, body))
         except (OAuthProblem, ManagementProblem) as problem:
             return refused(problem)

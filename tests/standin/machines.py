@@ -249,6 +249,12 @@ class Acp:
             pytest.fail(f"the stand-in ended: {self.log_path.read_text()[-2000:]}")
         return requests.get(self.url + "/alive", verify=False, timeout=2).status_code
 
+    def metric(self, name: str) -> float:
+        """A metric without labels, as it stands now."""
+        text = requests.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=2).text
+        found = next(line for line in text.splitlines() if line.startswith(name + " "))
+        return float(found.rpartition(" ")[2])
+
     def stop(self) -> int:
         """SIGTERM, then its exit code."""
         if self.process is None:

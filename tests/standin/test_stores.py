@@ -75,6 +75,20 @@ def test_frozen_redis_gives_fast_503_and_comes_back(server: Acp, doomed: Redises
     assert introspect(url, token).json()["active"] is True
 
 
+def test_a_busy_cluster_keeps_its_connections(server: Acp, doomed: Redises) -> None:
+    """A command that came too late is no loss: new connections would keep a busy cluster busy."""
+    url = f"{server.url}/acme/main"
+    eventually("tokens", lambda: works(url), 20, 0.2)
+    before = server.metric("acp_redis_reconnect_total")
+    doomed.signal(signal.SIGSTOP)
+    try:
+        refused_fast(url)  # the whole budget of a command, so the check that follows begins late
+    finally:
+        doomed.signal(signal.SIGCONT)
+    eventually("tokens again", lambda: works(url), 20, 0.2)
+    assert server.metric("acp_redis_reconnect_total") == before
+
+
 def test_new_cluster_behind_the_same_name_is_found(lab: Lab, server: Acp, doomed: Redises) -> None:
     """Every node is killed and replaced on ports that no node had before.
 
