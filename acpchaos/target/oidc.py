@@ -245,8 +245,8 @@ class Browser:
                     return self._code_of(target, answer)
                 url = target
                 answer = self.get(_step_of(url), url)
-            elif answer.status == 200 and (form := _first_form(answer.body)) is not None:
-                url, answer = self._fill(url, form)
+            elif answer.status == 200 and (form := first_form(answer.body)) is not None:
+                url, answer = self.fill(url, form)
             else:
                 raise StepFailed("authorize", answer)
         raise StepFailed("authorize", answer, "too many pages before the code")
@@ -260,13 +260,14 @@ class Browser:
             )
         )  # fmt: skip
 
-    def _fill(self, url: str, form: "_Form") -> tuple[str, Answer]:
+    def fill(self, url: str, form: "Form") -> tuple[str, Answer]:
+        """Send the form of the page at `url`, once; (where it went, what came back)."""
         self.forms_filled += 1
         values = {
             name: self._fields.get(name) or self._fields.get(kind) or value
             for name, kind, value in form.inputs
         }
-        if "username" not in values and any(kind == "password" for _, kind, _ in form.inputs):
+        if "username" not in values and form.asks_password:
             named = next((n for n, kind, v in form.inputs if kind in ("text", "email")), "username")
             values[named] = self._fields["username"]
         target = urljoin(url, form.action)
@@ -306,9 +307,16 @@ def _step_of(url: str) -> str:
     return urlsplit(url).path.rsplit("/", 1)[-1] or "page"
 
 
-class _Form(msgspec.Struct):
+class Form(msgspec.Struct):
+    """A form of a page."""
+
     action: str
     inputs: list[tuple[str, str, str]]  # name, type, value
+
+    @property
+    def asks_password(self) -> bool:
+        """Whether it is a login form rather than one of consent."""
+        return any(kind == "password" for _, kind, _ in self.inputs)
 
 
 class _Forms(html.parser.HTMLParser):
@@ -316,13 +324,13 @@ class _Forms(html.parser.HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.form: _Form | None = None
+        self.form: Form | None = None
         self._submitted = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {key: value or "" for key, value in attrs}
         if tag == "form" and self.form is None:
-            self.form = _Form(found.get("action", ""), [])
+            self.form = Form(found.get("action", ""), [])
         elif tag in ("input", "button") and self.form is not None and found.get("name"):
             kind = found.get("type", "submit" if tag == "button" else "text")
             if kind == "submit":
@@ -332,7 +340,8 @@ class _Forms(html.parser.HTMLParser):
             self.form.inputs.append((found["name"], kind, found.get("value", "")))
 
 
-def _first_form(body: bytes) -> _Form | None:
+def first_form(body: bytes) -> Form | None:
+    """The first form of a page, None without one."""
     parser = _Forms()
     parser.feed(body.decode("utf-8", "replace"))
     return parser.form

@@ -72,7 +72,9 @@ class Store:
         return self.objects[key]
 
     def items(self, plural: str, namespace: str, labels: str, fields: str) -> list[Object]:
-        wanted = dict(term.split("=", 1) for term in labels.split(",") if term)
+        terms = [term.partition("=") for term in labels.split(",") if term]
+        wanted = {key: value for key, equals, value in terms if equals}
+        present = {key for key, _, _ in terms}
         node = fields.removeprefix("spec.nodeName=") if fields else ""
         return [
             item
@@ -80,6 +82,7 @@ class Store:
             if kind == plural
             and namespace in ("", space)
             and wanted.items() <= (item["metadata"].get("labels") or {}).items()
+            and present <= (item["metadata"].get("labels") or {}).keys()
             and (not node or item["spec"].get("nodeName") == node)
         ]
 
@@ -117,6 +120,9 @@ class Store:
             self.put("pods", item, "MODIFIED")
         else:
             self.drop(key)
+        if key[0] == "namespaces":
+            for inside in [each for each in self.objects if each[1] == key[2]]:
+                self.drop(inside)
 
     def expect_uid(self, item: Object, uid: str | None) -> None:
         if uid and uid != item["metadata"]["uid"]:
@@ -237,7 +243,10 @@ class Store:
         ]
         chosen = min(nodes, key=lambda name: (peers.count(name), name))
         pod["spec"]["nodeName"] = chosen
-        pod["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        pod["status"] = {
+            "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
+            "podIP": f"10.244.0.{next(self._serial)}", "hostIP": f"10.9.0.{ord(chosen[-1])}",
+        }  # fmt: skip
         self._bind(pod, chosen)
         self.put("pods", pod, "MODIFIED")
 
