@@ -141,6 +141,7 @@ def _login_form(browser: Browser, ends: oidc.Endpoints, client: Account) -> tupl
 
 def _outcome(browser: Browser, client: Account, url: str, answer: oidc.Answer) -> Probe:
     """What the answer to the filled form says; consent that is asked for means: accepted."""
+    host = urlsplit(url).netloc
     for _ in range(HOPS):
         if answer.status not in REDIRECTS:
             break
@@ -149,6 +150,8 @@ def _outcome(browser: Browser, client: Account, url: str, answer: oidc.Answer) -
             if "code" in parse_qs(urlsplit(url).query):
                 return Probe(outcome="accepted", saw=f"client {client.id} got a code")
             return unknown(oidc.told_in_redirect(answer) or "it came back without a code")
+        if urlsplit(url).netloc != host:
+            return unknown(f"the login went on at {urlsplit(url).netloc}")
         answer = browser.get("login", url)
     form = first_form(answer.body)
     told = f"HTTP {answer.status} at {urlsplit(url).path}"
