@@ -195,6 +195,7 @@ class Posture(Section):
     certificate_days: int = Field(default=14, ge=0)
     pod_security: Literal["restricted", "baseline"] = "restricted"
     report_days: int = Field(default=90, gt=0)
+    attesters: dict[str, str] = {}
 
 
 class Probes(Section):

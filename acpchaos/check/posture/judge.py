@@ -7,17 +7,30 @@ from collections.abc import Iterable
 
 from acpchaos.check.checklist import load_checklist
 from acpchaos.check.posture import rules
-from acpchaos.check.posture.rule import Finding, NotHere, RowResult, Rule, Unreadable, verdict_of
+from acpchaos.check.posture.attestations import Attestation
+from acpchaos.check.posture.rule import (
+    Finding,
+    Judgement,
+    NotHere,
+    RowResult,
+    Rule,
+    Unattested,
+    Unreadable,
+    verdict_of,
+)
 from acpchaos.check.posture.view import View
 from acpchaos.check.posture.waivers import Waiver, apply
 from acpchaos.check.verdict import JudgedClaim, Outcome, Verdict
 from acpchaos.record.snapshot import Snapshot
 
 
-def judge(snapshot: Snapshot, waivers: Iterable[Waiver] = (), today: str = "") -> list[RowResult]:
+def judge(
+    snapshot: Snapshot, waivers: Iterable[Waiver] = (), today: str = "",
+    attestations: Iterable[Attestation] = (),
+) -> list[RowResult]:  # fmt: skip
     """All hardening rows in the order of the check-list. `today` is an ISO date, for waivers and
     ages; empty takes the day the snapshot was taken, so that a dump judges alike for ever."""
-    view = View(snapshot)
+    view = View(snapshot, attestations, today)
     day, given = today or snapshot.taken_at[:10], tuple(waivers)
     known = rules.rules()
     results = []
@@ -45,6 +58,8 @@ def _one(
         return _undecided("no rule"), (), ()
     try:
         answer = known.judge(view)
+    except Unattested as lack:
+        answer = Judgement(findings=(lack.finding,), read=(lack.finding.object,))
     except Unreadable as reason:
         return _undecided(str(reason)), (), ()
     except NotHere as reason:

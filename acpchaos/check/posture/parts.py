@@ -5,7 +5,7 @@ Room: check. It must not know any rule.
 
 from collections.abc import Callable, Iterable
 
-from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable
+from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unattested, Unreadable
 
 Part = Callable[[], Judgement]
 
@@ -23,6 +23,9 @@ def joined(parts: Iterable[Part]) -> Judgement:
     for part in parts:
         try:
             answer = part()
+        except Unattested as lack:
+            findings[lack.finding] = None
+            continue
         except Unreadable as reason:
             unread.append(str(reason))
             continue

@@ -22,6 +22,19 @@ class NotHere(Exception):
     """The row does not apply to this installation; the text says why."""
 
 
+class Unattested(Exception):
+    """No valid attestation of a row that only a person can attest; the judge makes it a failure."""
+
+    def __init__(self, finding: "Finding") -> None:
+        super().__init__(str(finding))
+        self.finding = finding
+
+
+class NoAttestation(Unattested, Unreadable):
+    """There is none at all. A rule with other evidence may take it for unreadable; alone it fails,
+    since nobody looked."""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that breaks a row. `object` is "Kind namespace/name", or a path of the API of ACP,
     or a served place; `field` a JSON-path-like place in it; `remedy` what to paste."""

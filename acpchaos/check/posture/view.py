@@ -4,15 +4,24 @@ Room: check. Pure. Asking for what was not gathered raises Unreadable with the r
 rule can take silence for compliance.
 """
 
-import json
+import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import yaml
 
+from acpchaos.check.posture.attestations import Attestation, Attested
+from acpchaos.check.posture.objects import (
+    boolean,
+    dig,
+    label,
+    leaves,
+    namespace_of,
+    selects,
+)
 from acpchaos.check.posture.rule import NotHere, Unreadable
 from acpchaos.record.snapshot import Answer, Object, Probe, Served, Snapshot, WorkloadRef
 
@@ -63,9 +72,21 @@ class Door:
 class View:
     """Questions to one snapshot; nothing here decides."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(
+        self, snapshot: Snapshot, attestations: Iterable[Attestation] = (), today: str = ""
+    ) -> None:
         self.snapshot, self.scope = snapshot, snapshot.scope
         self.policy = snapshot.scope.policy
+        self.today = dt.date.fromisoformat(today or snapshot.taken_at[:10])
+        self._attested = Attested(
+            attestations, self.policy.attesters, target=self.scope.profile, today=self.today,
+            most_days=self.policy.report_days,
+        )  # fmt: skip
+
+    def attestation(self, row: str) -> Attestation:
+        """What a person has said of a row. NoAttestation when nobody has, which is Unattested and
+        Unreadable alike; Unattested when it is old, forged or for another target."""
+        return self._attested.of(row)
 
     # objects
 
@@ -309,71 +330,6 @@ def containers(pods: Pods) -> list[Container]:
         for key in ("initContainers", "containers")
         for at, each in enumerate(pods.spec.get(key) or [])
     ]
-
-
-def namespace_of(found: Object) -> str:
-    """Namespace of an object; empty for one without."""
-    return str(found["metadata"].get("namespace") or "")
-
-
-def label(kind: str, found: Object) -> str:
-    """How an object is named in findings: Kind namespace/name."""
-    namespace = namespace_of(found)
-    return f"{kind} {namespace + '/' if namespace else ''}{found['metadata']['name']}"
-
-
-def dig(content: Any, path: str) -> Any:
-    """The value at a dotted path, None when any part is missing."""
-    for key in path.split("."):
-        if not isinstance(content, dict) or key not in content:
-            return None
-        content = content[key]
-    return content
-
-
-def boolean(text: Any) -> Any:
-    """True and False for the words that Go's flag parser takes for them; else the text."""
-    word = str(text).strip()
-    if word in ("1", "t", "T", "true", "TRUE", "True"):
-        return True
-    if word in ("0", "f", "F", "false", "FALSE", "False", ""):
-        return False
-    return text
-
-
-def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted path, value) of every leaf of a parsed document."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from leaves(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(content, list):
-        for at, value in enumerate(content):
-            yield from leaves(value, f"{path}[{at}]")
-    else:
-        yield path, content
-
-
-def selects(selector: Object | None, labels: dict[str, str]) -> bool:
-    """Kubernetes label selector semantics: an empty selector selects everything."""
-    if selector is None:
-        return False
-    if any(labels.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_holds(each, labels) for each in selector.get("matchExpressions") or [])
-
-
-def _holds(expression: Object, labels: dict[str, str]) -> bool:
-    key, values = expression["key"], expression.get("values") or []
-    match expression["operator"]:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-    raise Unreadable(f"unknown selector operator {json.dumps(expression)}")
 
 
 def _sources(volume: Object) -> list[tuple[str, str, dict[str, str] | None]]:
