@@ -46,6 +46,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     certificate_days: int = 14
     pod_security: str = "restricted"
     report_days: int = 90  # how old an attestation may be
+    attesters: dict[str, str] = {}  # public keys (PEM or its base64) of those who may attest
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
