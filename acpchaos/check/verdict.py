@@ -1,7 +1,7 @@
 """What a judgement says, and how judgements merge.
 
-Room: check. Merge order failed > inconclusive > passed; not applicable never counts as passed;
-dirty stands above all (design, section 4).
+Room: check. Merge order failed > inconclusive > waived > passed; neither not applicable nor waived
+ever counts as passed; dirty stands above all (design, section 4).
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,12 @@ from acpchaos.errors import EXIT_DIRTY, EXIT_FAILED, EXIT_HELD, EXIT_INCONCLUSIV
 
 
 class Outcome(StrEnum):
-    """The five words a result may have."""
+    """The six words a result may have. Waived: broken, and accepted by somebody until a date."""
 
     PASSED = "passed"
     FAILED = "failed"
     INCONCLUSIVE = "inconclusive"
+    WAIVED = "waived"
     NOT_APPLICABLE = "not applicable"
     DIRTY = "dirty"
 
@@ -54,7 +55,7 @@ class JudgedClaim(msgspec.Struct, frozen=True, kw_only=True):
         return f"{v.outcome}: {self.says}{numbers}. {v.why}"
 
 
-_ORDER = (Outcome.DIRTY, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.PASSED)
+_ORDER = (Outcome.DIRTY, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WAIVED, Outcome.PASSED)
 
 
 def merge(outcomes: Iterable[Outcome]) -> Outcome:

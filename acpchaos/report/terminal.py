@@ -19,6 +19,7 @@ STYLES = {
     Outcome.DIRTY: "bold magenta",
     Outcome.FAILED: "bold red",
     Outcome.INCONCLUSIVE: "yellow",
+    Outcome.WAIVED: "cyan",
     Outcome.PASSED: "green",
     Outcome.NOT_APPLICABLE: "dim",
 }

@@ -12,6 +12,7 @@ SIGNS = {
     Outcome.DIRTY: "!",
     Outcome.FAILED: "✕",
     Outcome.INCONCLUSIVE: "?",
+    Outcome.WAIVED: "~",
     Outcome.PASSED: "✓",
     Outcome.NOT_APPLICABLE: "–",
 }
@@ -53,6 +54,8 @@ def headline(claims: list[JudgedClaim], merged: Outcome) -> str:
         return f"{failed} of {total} {plural('claim', total)} failed"
     if merged is Outcome.INCONCLUSIVE:
         return f"{open_} of {total} {plural('claim', total)} could not be decided"
+    if waived := tally.get(Outcome.WAIVED, 0):
+        return f"{applicable - waived} of {total} {plural('claim', total)} held, {waived} waived"
     if merged is Outcome.NOT_APPLICABLE:
         return "No claim applies to this target"
     return f"All {applicable} claims held" if applicable > 1 else "The claim held"

@@ -85,9 +85,9 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
     read: tuple[str, ...] = ()
 
     @property
-    def waived(self) -> bool:
-        """Passed only because every finding is waived; shown as waived, never as passed."""
-        return bool(self.findings) and all(finding.waived for finding in self.findings)
+    def held(self) -> bool:
+        """Whether the row was looked at and holds; a waived one does not."""
+        return self.verdict.outcome is Outcome.PASSED
 
 
 _RULES: dict[str, Rule] = {}
@@ -129,7 +129,7 @@ def verdict_of(findings: Iterable[Finding], read: Iterable[str]) -> Verdict:
         return Verdict(outcome=Outcome.INCONCLUSIVE, why="the rule read nothing")
     if every:
         return Verdict(
-            outcome=Outcome.NOT_APPLICABLE, why=f"waived: {every[0]} ({every[0].waived})",
+            outcome=Outcome.WAIVED, why=f"{every[0]} ({every[0].waived})",
             evidence=tuple(f"{each} ({each.waived})" for each in every),
         )  # fmt: skip
     shown = ", ".join(sources[:4]) + (f" and {len(sources) - 4} more" if len(sources) > 4 else "")
