@@ -73,23 +73,31 @@ def at_rest(view: View) -> Judgement:
         servers, hidden = apiservers(view), ""
     except Unreadable as reason:
         servers, hidden = [], str(reason)
-    flagged = [server for server in servers if not view.flag(server, _ENCRYPTION)]
-    findings = [_unflagged(server) for server in flagged]
-    read = [str(server) for server in servers]
-    if "at-rest" in view.snapshot.probes:
-        probe = view.probe("at-rest")
-        read.append("probe at-rest")
-        if probe.outcome != "encrypted":
-            findings.append(_plain(probe.outcome, probe.saw))
-        return Judgement(findings=tuple(findings), read=tuple(read))
-    if findings:
-        return Judgement(findings=tuple(findings), read=tuple(read))
+    flags = Judgement(
+        findings=tuple(_unflagged(each) for each in servers if not view.flag(each, _ENCRYPTION)),
+        read=tuple(str(each) for each in servers),
+    )
+    if flags.findings:
+        return flags
+    return joined([lambda: flags, partial(_stored, view, bool(servers), hidden)])
+
+
+def _stored(view: View, flagged: bool, hidden: str) -> Judgement:
+    """What lies in etcd, by a probe or by an attestation. A flag does not tell the provider, which
+    may be identity; where the provider of the cluster hides everything, only a person can tell."""
+    probe = view.snapshot.probes.get("at-rest")
+    if probe is not None and probe.outcome != "unknown":
+        findings = () if probe.outcome == "encrypted" else (_plain(probe.outcome, probe.saw),)
+        return Judgement(findings=findings, read=("probe at-rest",))
     try:
         attested = view.attestation("HARD-19")
-    except Unreadable as reason:
-        seen = "the flag alone does not tell the provider" if servers else hidden or "it is hidden"
-        raise Unreadable(f"the API server: {seen}; probe at-rest was not run; {reason}") from None
-    return Judgement(read=(*read, f"attestation of {attested.date} by {attested.owner}"))
+    except Unreadable as lack:
+        if not (flagged or hidden):
+            raise
+        seen = hidden or "the flag is set, which does not tell the provider"
+        tried = f"probe at-rest: {probe.saw}" if probe else "probe at-rest was not run"
+        raise Unreadable(f"{seen}; {tried}; {lack}") from None
+    return Judgement(read=(f"attestation of {attested.date} by {attested.owner}",))
 
 
 def _unflagged(server: Pods) -> Finding:
@@ -147,11 +155,11 @@ def _within(view: View, asks: list[Ask], allowed: tuple[str, ...], key: str) -> 
     """A finding for each subject that may and should not."""
     namespace = view.scope.namespace
     found = grants(view, namespace, asks, partial(_counts, view))
-    findings = [_finding(g, namespace, key) for g in found if not _accepted(g.subject, allowed)]
+    findings = [_finding(g, key) for g in found if not _accepted(g.subject, allowed)]
     if not findings and view.snapshot.source == "manifests":
         raise Unreadable("manifests do not hold the roles and bindings that the cluster has")
-    kinds = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
-    read = tuple(f"{kind}s of {namespace} and the cluster" for kind in kinds)
+    own = (f"Roles of {namespace}", f"RoleBindings of {namespace}")
+    read = (*own, "ClusterRoles", "ClusterRoleBindings")
     return Judgement(findings=tuple(findings), read=read)
 
 
@@ -177,9 +185,7 @@ def _accepted(subject: str, allowed: Iterable[str]) -> bool:
     return subject in BUILT_IN or any(fnmatchcase(subject, pattern) for pattern in allowed)
 
 
-def _finding(grant: Grant, namespace: str, key: str) -> Finding:
-    kind, _, name = grant.binding.partition(" ")
-    where = f"-n {namespace} " if kind == "RoleBinding" else ""
+def _finding(grant: Grant, key: str) -> Finding:
     never = any(fnmatchcase(grant.subject, pattern) for pattern in FORBIDDEN)
     listed = "" if never else f'; or, with its reason, [posture] {key} = ["{grant.subject}"]'
     shown = ", ".join(grant.may[:4]) + (" and more" if len(grant.may) > 4 else "")
@@ -188,8 +194,16 @@ def _finding(grant: Grant, namespace: str, key: str) -> Finding:
         field=grant.field,
         saw=f"{grant.subject}, who may {shown} through {grant.role}",
         want="nobody of that kind" if never else f"a subject of posture.{key}",
-        remedy=f"kubectl {where}delete {kind.lower()} {name.rpartition('/')[2]}{listed}",
+        remedy=f"{_unbind(grant.binding)}{listed}",
     )
+
+
+def _unbind(binding: str) -> str:
+    """The command that removes "Kind namespace/name"."""
+    kind, _, place = binding.partition(" ")
+    namespace, _, name = place.rpartition("/")
+    where = f"-n {namespace} " if namespace else ""
+    return f"kubectl {where}delete {kind.lower()} {name}"
 
 
 @rule(
@@ -230,10 +244,9 @@ def _bound(view: View, pods: Pods, account: str) -> Judgement:
         Finding(
             object=each.binding,
             field=each.field,
-            saw=f"service account {account} of {pods}, bound to {each.role}",
+            saw=f"service account {pods.namespace}/{account}, bound to {each.role}",
             want="no binding, or rules of fission.io only",
-            remedy=f"kubectl delete {each.binding.partition(' ')[0].lower()} "
-            f"{each.binding.rpartition('/')[2].rpartition(' ')[2]}, or bind another account",
+            remedy=f"{_unbind(each.binding)}; or bind an account that ACP does not run as",
         )
         for each in every
         if each.rules and not _fission(each)

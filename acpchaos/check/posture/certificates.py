@@ -88,12 +88,18 @@ def _issuing(view: View) -> list[Object]:
 )
 def not_published(view: View) -> Judgement:
     served = [each for each in view.snapshot.served if each.chain]
-    parts: list[Part] = [partial(_published_secret, view), partial(_pods_seen, view)]
+    parts: list[Part] = [partial(_published_secret, view), partial(pods_seen, view)]
     return joined([*parts, *(partial(_published_served, each) for each in served)])
 
 
-def _pods_seen(view: View) -> Judgement:
-    return Judgement(read=tuple(served.where for served in view.served("pod ")))
+def pods_seen(view: View) -> Judgement:
+    """What was read when every running pod of ACP completed a handshake; Unreadable else."""
+    seen = view.served("pod")
+    if unseen := _running(view) - {_pod_of(served) for served in seen}:
+        every = {_pod_of(served): served.error for served in view.snapshot.served}
+        told = ", ".join(f"{name} {every.get(name, '')}".strip() for name in sorted(unseen))
+        raise Unreadable(f"no handshake was seen with {told}")
+    return Judgement(read=tuple(served.where for served in seen))
 
 
 def _published_served(served: Served) -> Judgement:
@@ -143,7 +149,7 @@ def own_certificate(view: View) -> Judgement:
     if pem := _data(secret, "ca.crt"):
         broken = chains_to(chain, parsed([pem], f"{where}[ca.crt]"))
     else:
-        broken = next((served.verified for served in view.served("pod ") if served.verified), "")
+        broken = next((served.verified for served in view.served("pod") if served.verified), "")
     if broken:
         return _only(where, "data[tls.crt]", f"a broken chain: {broken}", "a chain to its CA", _OWN)
     return Judgement(read=(where,))
@@ -177,7 +183,7 @@ def _ready(certificate: Object) -> Judgement:
 )
 def sound(view: View) -> Judgement:
     served = [each for each in view.snapshot.served if each.chain]
-    return joined([partial(_pods_seen, view), *(partial(_sound, view, each) for each in served)])
+    return joined([partial(pods_seen, view), *(partial(_sound, view, each) for each in served)])
 
 
 def _sound(view: View, served: Served) -> Judgement:
@@ -241,13 +247,14 @@ def services_of(view: View) -> list[Object]:
     remedy="kubectl rollout restart deployment acp, after a renewal that ACP did not pick up",
 )
 def renewal(view: View) -> Judgement:
-    return joined([partial(_same, view), partial(_renewed_in_time, view)])
+    parts = [partial(_same, view), partial(pods_seen, view), partial(_renewed_in_time, view)]
+    return joined(parts)
 
 
 def _same(view: View) -> Judgement:
     secret, chain = _of_secret(view)
     where, wanted = label("Secret", secret), fingerprint(chain[0])
-    seen = view.served("pod ")
+    seen = view.served("pod")
     findings = [
         Finding(
             object=served.where, field="chain[0]",
@@ -259,8 +266,6 @@ def _same(view: View) -> Judgement:
         for leaf in [_chain(served)[0]]
         if fingerprint(leaf) != wanted
     ]  # fmt: skip
-    if not findings and (unseen := _running(view) - {_pod_of(served) for served in seen}):
-        raise Unreadable(f"no handshake was seen with {', '.join(sorted(unseen))}")
     return Judgement(findings=tuple(findings), read=(where, *(served.where for served in seen)))
 
 
@@ -270,14 +275,15 @@ def _pod_of(served: Served) -> str:
 
 
 def _running(view: View) -> set[str]:
-    """Running pods of ACP's main workload."""
-    main = [pods for pods in view.acp if pods.role == "acp"]
+    """Running pods of ACP and its workers, where pods were gathered at all."""
+    if view.snapshot.source == "manifests":
+        return set()
     return {
         str(pod["metadata"]["name"])
         for pod in view.objects("Pod", view.scope.namespace)
         if dig(pod, "status.phase") == "Running"
         and not pod["metadata"].get("deletionTimestamp")
-        and any(_selects(pods.object, pod) for pods in main)
+        and any(_selects(pods.object, pod) for pods in view.acp)
     }
 
 

@@ -12,9 +12,11 @@ from acpchaos.check.posture.management import (
     TENANTS,
     delete,
     each_tenant,
+    id_of,
     is_default,
     listed,
     servers_path,
+    workspace_path,
 )
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, rule
@@ -51,8 +53,8 @@ def _absent(view: View, path: str, key: str, bad: Callable[[Object], bool]) -> J
     findings = [
         Finding(
             object=path, field=f"{key}[{at}]",
-            saw=f"id {each.get('id')}, name {each.get('name') or each.get('client_name')}",
-            want="absent", remedy=delete(view, _path_of(path, key, str(each.get("id")))),
+            saw=f"id {id_of(each)}, name {each.get('name') or each.get('client_name')}",
+            want="absent", remedy=delete(view, _path_of(path, key, id_of(each))),
         )
         for at, each in enumerate(listed(view, path, key))
         if bad(each)
@@ -92,21 +94,17 @@ def developer_portal(view: View) -> Judgement:
 
 def _portal(server: Object) -> bool:
     named = server.get("type") == "developer" and server.get("name") == "Developer"
-    return named or server.get("id") == "developer"
+    return named or id_of(server) == "developer"
 
 
 def _portal_client(client: Object) -> bool:
-    return _client_id(client) == "developer-developer"
-
-
-def _client_id(client: Object) -> str:
-    return str(client.get("id") or client.get("client_id") or "")
+    return id_of(client) == "developer-developer"
 
 
 def _client_parts(view: View, tid: str, bad: Callable[[Object], bool]) -> Iterator[Part]:
     """One part for the clients of each workspace of a tenant."""
     for server in listed(view, servers_path(tid), "servers"):
-        path = f"{servers_path(tid)}/{server.get('id')}/clients"
+        path = f"{workspace_path(tid, server)}/clients"
         yield partial(_absent, view, path, "clients", bad)
 
 
@@ -164,6 +162,6 @@ def leftovers(view: View) -> Judgement:
 
 def _leftover(client: Object) -> bool:
     name = str(client.get("name") or client.get("client_name") or "")
-    return any(fnmatchcase(_client_id(client), each) for each in _LEFTOVER_IDS) or any(
+    return any(fnmatchcase(id_of(client), each) for each in _LEFTOVER_IDS) or any(
         fnmatchcase(name, each) for each in _LEFTOVER_NAMES
     )

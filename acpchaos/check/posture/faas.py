@@ -92,7 +92,9 @@ def _bad_target(reach: Reach, allow: Allow, peer: Peer | None) -> str:
 
 
 def _probes(view: View) -> Judgement:
-    names = [f"faas egress {what}" for what in ("kube-api", "acp", "redis", "node", "metadata")]
+    inside = ["kube-api", "acp", "node", "metadata"]
+    inside += ["redis"] if any(pods.role == "redis" for pods in view.neighbours) else []
+    names = [f"faas egress {what}" for what in inside]
     return blocked(view, names, "blocked for functions", f"egress: {json.dumps(_wanted_rules())}")
 
 

@@ -14,6 +14,7 @@ from acpchaos.check.posture.management import (
     is_developer,
     listed,
     servers_path,
+    workspace_path,
 )
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, rule
@@ -36,7 +37,7 @@ def _static(view: View, mine: Callable[[Object], bool]) -> Judgement:
         parts: list[Part] = [partial(Judgement, read=(f"GET {path}",))]
         for server in listed(view, path, "servers"):
             if mine(server):
-                parts.append(partial(_providers, view, f"{path}/{server.get('id')}/idps"))
+                parts.append(partial(_providers, view, f"{workspace_path(tid, server)}/idps"))
         return joined(parts)
 
     return each_tenant(view, tenant)

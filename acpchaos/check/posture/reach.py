@@ -19,10 +19,11 @@ from acpchaos.check.posture.netpol import (
     selecting,
 )
 from acpchaos.check.posture.parts import joined
-from acpchaos.check.posture.rule import Finding, Judgement, Unreadable
+from acpchaos.check.posture.rule import Finding, Judgement
 from acpchaos.check.posture.view import Pods, View, pods_of, selects
 from acpchaos.record.snapshot import Object
 
+EVERY = "*"
 DNS_NAMESPACES = {"kube-system", "openshift-dns"}
 DNS_RULE: Object = {
     "to": [{
@@ -60,16 +61,16 @@ class Reach:
         return rules_for(every, pods.namespace, labels_of(pods), direction)
 
     def namespaces(self, peer: Peer) -> set[str]:
-        """Names of the namespaces that a peer's selector takes, none for an address block."""
+        """Names of the namespaces that a peer's selector takes, EVERY for all that there may be;
+        none for an address block."""
         if peer.block is not None:
             return set()
         if peer.namespaces is None:
             return {peer.home}
         if pinned := _pinned(peer.namespaces):
             return pinned
-        if self._view.snapshot.source == "manifests":
-            shown = json.dumps(peer.namespaces)
-            raise Unreadable(f"which namespaces {shown} selects is known in the cluster only")
+        if not any(peer.namespaces.values()):
+            return {EVERY}
         found = {}
         for each in self._view.objects("Namespace"):
             name = str(each["metadata"]["name"])

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from acpchaos.check.posture.certificates import services_of
+from acpchaos.check.posture.certificates import pods_seen, services_of
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, rule
 from acpchaos.check.posture.view import Pods, View, containers, dig, label
@@ -33,7 +33,7 @@ _UPSTREAM_TLS = "projectcontour.io/upstream-protocol.tls"
 def tls_on(view: View) -> Judgement:
     parts: list[Part] = [partial(_listens, view, pods) for pods in view.acp]
     parts += [partial(_ingresses, view), partial(_proxies, view)]
-    return joined([*parts, partial(_pods, view), partial(_outside, view)])
+    return joined([*parts, partial(pods_seen, view), partial(_outside, view)])
 
 
 def _listens(view: View, pods: Pods) -> Judgement:
@@ -160,12 +160,6 @@ def _proxy(proxy: Object, services: dict[str, Object]) -> Judgement:
             _finding(where, "spec.virtualhost.tls", "no secretName", "a Secret", remedy)
         )
     return Judgement(findings=tuple(findings), read=(where,) if ours else ())
-
-
-def _pods(view: View) -> Judgement:
-    """Each pod completes a handshake on 8443: that is what TLS on means."""
-    seen = view.served("pod ")
-    return Judgement(read=tuple(each.where for each in seen))
 
 
 def _outside(view: View) -> Judgement:
