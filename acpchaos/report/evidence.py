@@ -4,6 +4,7 @@ Room: report. Everything on it comes from run folders; nothing is fetched, now o
 It leads with scope and validity, since a result nobody can trust needs no further reading.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +15,12 @@ from markupsafe import Markup
 
 from acpchaos.check.checklist import NOT_YET_PROVEN, PROVEN
 from acpchaos.check.judge import judge
+from acpchaos.check.posture.folder import is_review
 from acpchaos.check.verdict import JudgedClaim, Outcome, merge
 from acpchaos.record.run import Run, RunFolder, load_run
 from acpchaos.report import coverage, scope, tables, words
 from acpchaos.report.chart import timeline
+from acpchaos.report.posture_page import ReviewView, review_view
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,17 @@ class RunView:
 
 
 def write_evidence(run_dirs: list[Path], out: Path) -> Path:
-    """Write the page for `run_dirs`, in the order given, to `out`; returns `out`.
+    """Write the page for `run_dirs`, plays and posture reviews, to `out`; returns `out`.
 
     A folder without verdicts.json is judged on the spot, so that an old record can still be shown.
     """
-    views = [view(path, position) for position, path in enumerate(run_dirs, start=1)]
+    runs = [path for path in run_dirs if not is_review(path)]
+    views = [view(path, position) for position, path in enumerate(runs, start=1)]
+    reviewed = [path for path in run_dirs if is_review(path)]
+    reviews = [review_view(path, position) for position, path in enumerate(reviewed, start=1)]
     out.parent.mkdir(parents=True, exist_ok=True)
     half = out.with_suffix(".tmp")
-    half.write_text(render(views), encoding="utf-8")
+    half.write_text(render(views, reviews), encoding="utf-8")
     half.replace(out)
     return out
 
@@ -77,7 +83,7 @@ def view(path: Path, position: int) -> RunView:
     )
 
 
-def render(views: list[RunView]) -> str:
+def render(views: list[RunView], reviews: Sequence[ReviewView] = ()) -> str:
     """The page's HTML. Autoescape is on; charts are escaped where they are drawn."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("acpchaos", "report"),
@@ -87,11 +93,14 @@ def render(views: list[RunView]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(value=words.value, moment=moment, slug=_slug)
-    claims = [claim for shown in views for claim in shown.claims]
+    claims = [claim for shown in (*views, *reviews) for claim in shown.claims]
+    starts_ns = [shown.run.meta.started_ns for shown in views]
+    starts_ns += [shown.meta.started_ns for shown in reviews]
     merged = merge(claim.verdict.outcome for claim in claims)
     chapters = coverage.chapters(claims)
     return environment.get_template("evidence.html.j2").render(
         views=views,
+        reviews=reviews,
         claims=claims,
         merged=merged,
         headline=words.headline(claims, merged),
@@ -102,7 +111,7 @@ def render(views: list[RunView]) -> str:
         total_rows=sum(len(chapter.rows) for chapter in chapters),
         signs={outcome.value: sign for outcome, sign in words.SIGNS.items()}
         | {PROVEN: "✓", NOT_YET_PROVEN: "·"},
-        started=moment(min((shown.run.meta.started_ns for shown in views), default=0)),
+        started=moment(min(starts_ns, default=0)),
         played=_span(
             min((shown.run.meta.started_ns for shown in views), default=0),
             max((shown.run.end_ns for shown in views), default=0),
