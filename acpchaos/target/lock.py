@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import socket
 import threading
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -71,7 +72,9 @@ class Lock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.release()
+        # what ended the block matters more than a Lease that expires by itself
+        with suppress(ApiRefused) if error is not None else nullcontext():
+            self.release()
 
     def _body(self) -> Object:
         now = _stamp(_now())

@@ -154,8 +154,17 @@ def test_what_cannot_be_removed_is_told_as_dirty(
     made.open()
     api.store.terminate_s = 60
     made.create("Pod", probe_pod("acpchaos-posture-acp-test", HOME, Image(name="i"), ()), HOME)
-    with pytest.raises(TargetLeftDirty, match="kubectl delete"):
+    with pytest.raises(TargetLeftDirty, match="still there: Pod acp-system/acpchaos-posture-acp"):
         made.close()
+
+
+def test_an_api_server_that_went_away_is_told_as_dirty_and_not_as_a_lease_that_stayed(
+    api: FakeApi, cluster: Cluster, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Network(api)
+    monkeypatch.setattr(network._Network, "_ask", lambda _: api.close())
+    with pytest.raises(TargetLeftDirty):
+        probes.run(cluster, profile, quiet)
 
 
 def test_a_missing_right_to_remove_is_told_at_once(

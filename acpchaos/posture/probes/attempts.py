@@ -37,14 +37,18 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """How one attempt ended, in a word of `inside`, or `unsteady` when rounds disagreed."""
+    """How one attempt ended, in a word of `inside`, or `unsteady` when rounds disagreed.
+
+    `source` names the pod that tried, where several do.
+    """
 
     place: Place
     word: str
     took_ms: int = 0
+    source: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place} {self.word}"
+        return f"{self.source + ' to ' if self.source else ''}{self.place} {self.word}"
 
 
 class Source(msgspec.Struct, frozen=True):

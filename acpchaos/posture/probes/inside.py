@@ -3,7 +3,8 @@
 Room: posture, but its text travels to the pod and is run there by `python3 -c`, so it may import
 the standard library only. A port that is closed and a packet that a policy rejects both end as
 "connection refused"; what tells them apart is the error queue: a closed port answers with a TCP
-reset, which leaves nothing there, a firewall with an ICMP message, which does.
+reset, which leaves nothing there, a firewall with an ICMP message, which does. A kernel sends few
+such messages per second, so a policy that rejects may look like one that drops; both are a block.
 
     connect SECONDS HOST:PORT...   prints a JSON list of [word, milliseconds], all tried at once
     listen PORT                    accepts and hangs up, for ever

@@ -50,7 +50,7 @@ def run(
 def workspaces(profile: Profile, answers: Mapping[str, Answer], send: Send) -> list[Workspace]:
     """Workspaces that exist: as listed, else those of a default install and of the profile."""
     listed = {
-        (match[1], str(server["id"]))
+        (match[1], str(server.get("id") or server.get("authorization_server_id")))
         for path, answer in answers.items()
         if (match := re.fullmatch(r"/api/admin/([^/]+)/servers", path))
         for server in _items(answer, "servers")

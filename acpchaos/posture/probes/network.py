@@ -164,7 +164,7 @@ class _Network:
     def _rounds(self, role: str, tried: list[Place]) -> dict[Place, Attempt]:
         unique = list(dict.fromkeys(tried))
         attempts = settled(lambda: connect(self._cluster, self._source(role), unique))
-        return {attempt.place: attempt for attempt in attempts}
+        return {each.place: msgspec.structs.replace(each, source=role) for each in attempts}
 
     def _before(self) -> Pair:
         """The pair without a policy; it may take a moment until new pods are on the network."""

@@ -109,22 +109,26 @@ class Scratch:
     def clear(self) -> list[str]:
         """Delete everything of any run of probes and see it gone. Returns what was there."""
         found: set[str] = set()
+        last = ""
 
         def gone() -> bool:
+            nonlocal last
             try:
                 left = self._left()
             except ApiRefused as error:
                 if error.status in (401, 403):
                     raise
-                return False  # an API server that is away for a moment must not end the clean-up
+                last = error.seen  # one that is away for a moment must not end the clean-up
+                return False
             found.update(left)
+            last = f"still there: {', '.join(left)}"
             return not left
 
         try:
             eventually("probe pods and namespaces to be gone", gone, GONE_S)
-        except DeadlinePassed as error:
+        except DeadlinePassed:
             raise TargetLeftDirty(
-                "remove the posture probes", error.seen,
+                "remove the posture probes", last,
                 f"kubectl delete namespace,pod -A -l {LABEL}",
             ) from None  # fmt: skip
         return sorted(found)
