@@ -43,8 +43,9 @@ namespaced = st.builds(
     lambda name: {"matchLabels": {"kubernetes.io/metadata.name": name}},
     st.sampled_from(NAMESPACES),
 )
+wide = st.one_of(st.just({}), selectors)  # a policy for everybody in half of the worlds
 pod_peers = st.fixed_dictionaries(
-    {}, optional={"podSelector": selectors, "namespaceSelector": st.one_of(namespaced, selectors)}
+    {}, optional={"podSelector": selectors, "namespaceSelector": st.one_of(namespaced, wide)}
 ).filter(bool)
 ports = st.fixed_dictionaries(
     {},
@@ -76,7 +77,7 @@ policies = st.builds(
     },
     st.integers(0, 9),
     st.sampled_from(NAMESPACES),
-    selectors,
+    wide,
     st.sampled_from([[], ["Ingress"], ["Egress"], ["Ingress", "Egress"]]),
     rules("from"),
     rules("to"),
@@ -97,7 +98,7 @@ pods = st.builds(
 outsiders = st.builds(
     lambda address: Endpoint(namespace=None, addresses=(address,)), st.sampled_from(ADDRESSES)
 )
-ends = st.one_of(pods, outsiders)
+ends = st.one_of(pods, pods, outsiders)
 
 
 # The definition, straight from the reference: written again, without sharing code.
@@ -270,3 +271,33 @@ def test_a_range_of_ports_and_a_missing_port() -> None:
     every = [spec({"protocol": "UDP"})]
     assert open_between(every, source, target, 1, "UDP")
     assert not open_between(every, source, target, 1)
+
+
+def test_a_pod_selector_alone_means_the_policys_own_namespace() -> None:
+    spec = {
+        "podSelector": {},
+        "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "x"}}}]}],
+    }
+    policy = policy_of({"metadata": {"name": "p", "namespace": "a"}, "spec": spec})
+    target = Endpoint(namespace="a")
+
+    def reaches(namespace: str, app: str) -> bool:
+        return open_between([policy], Endpoint(namespace, labels={"app": app}), target, 80)
+
+    assert reaches("a", "x")
+    assert not reaches("b", "x")
+    assert not reaches("a", "y")
+
+
+def test_selectors_of_namespace_and_pod_must_both_hold() -> None:
+    peer = {
+        "namespaceSelector": {"matchLabels": {"team": "t"}},
+        "podSelector": {"matchLabels": {"app": "x"}},
+    }
+    spec = {"podSelector": {}, "ingress": [{"from": [peer]}]}
+    policy = policy_of({"metadata": {"name": "p", "namespace": "a"}, "spec": spec})
+    target = Endpoint(namespace="a")
+    team, app = {"team": "t"}, {"app": "x"}
+    assert open_between([policy], Endpoint("b", labels=app, namespace_labels=team), target, 80)
+    assert not open_between([policy], Endpoint("b", labels=app), target, 80)
+    assert not open_between([policy], Endpoint("b", namespace_labels=team), target, 80)

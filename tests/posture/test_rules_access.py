@@ -205,6 +205,20 @@ def test_aggregated_cluster_roles_hold_what_their_parts_hold(row: str) -> None:
     fails(snapshot, row, f"RoleBinding {ACP}/team", "subjects[0]", "Group:devs")
 
 
+def test_cluster_roles_that_aggregate_each_other_end_somewhere() -> None:
+    snapshot = hardened()
+    for name, wants in (("left", "right"), ("right", "left")):
+        rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}
+        selector = {"clusterRoleSelectors": [{"matchLabels": {"role": wants}}]}
+        meta = {"name": name, "labels": {"role": name}}
+        rules = [rule] if name == "right" else []
+        snapshot.objects["ClusterRole"].append(
+            {"kind": "ClusterRole", "metadata": meta, "aggregationRule": selector, "rules": rules}
+        )
+    snapshot.objects["RoleBinding"].append(binding("RoleBinding", "l", "left", "User:intern"))
+    fails(snapshot, "HARD-20", f"RoleBinding {ACP}/l", "subjects[0]", "list secrets")
+
+
 def test_a_binding_to_a_role_that_does_not_exist_grants_nothing() -> None:
     snapshot = hardened()
     snapshot.objects["RoleBinding"].append(binding("RoleBinding", "x", "gone", "User:intern"))

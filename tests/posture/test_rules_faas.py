@@ -46,6 +46,7 @@ def test_an_installation_without_functions_is_not_judged() -> None:
         ({"to": [into("acp-system")]}, ".to[0]", "pods of namespace acp-system"),
         ({"to": [{"podSelector": {}}]}, ".to[0]", "pods of namespace acp-faas"),
         ({"to": [into("kube-system")]}, ".to[0]", "pods of namespace kube-system"),
+        ({"to": [into("shop")], "ports": [{"port": 53}]}, ".to[0]", "pods of namespace shop"),
     ],
 )
 def test_a_way_inside_fails_the_row_of_targets_alone(rule: Any, at: str, saw: str) -> None:

@@ -203,6 +203,13 @@ def test_pods_without_any_policy_are_open(row: str) -> None:
     fails(snapshot, row, f"Deployment {ACP}/acp-workers", TEMPLATE)
 
 
+def test_jobs_without_a_policy_are_the_subject_of_isolation_alone() -> None:
+    snapshot = hardened()
+    without(snapshot, "NetworkPolicy", "acp-jobs")
+    for row in ("HARD-48", "HARD-49"):
+        passes(snapshot, row)
+
+
 @pytest.mark.parametrize("port", [8443, 9000, 9443])
 def test_a_foreign_pod_that_gets_through_fails_whatever_the_policies_say(port: int) -> None:
     snapshot = hardened()

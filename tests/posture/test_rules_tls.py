@@ -34,6 +34,8 @@ def test_tls_disabled_in_a_file_fails_for_every_workload_that_reads_it() -> None
     configured(snapshot, {"server": {"dangerous_disable_tls": True}})
     where = f"ConfigMap {ACP}/acp[extraconfig.yaml]"
     fails(snapshot, "HARD-29", where, "server.dangerous_disable_tls", "True")
+    configured(snapshot, {"server": {"dangerous_disable_tls": "yes"}})
+    fails(snapshot, "HARD-29", where, "server.dangerous_disable_tls", "yes")
     configured(snapshot, {"server": {"dangerous_disable_tls": False}})
     passes(snapshot, "HARD-29")
 

@@ -43,6 +43,7 @@ class Reach:
     def __init__(self, view: View) -> None:
         self._view = view
         self._policies: dict[str, list[Policy]] = {}
+        self._workloads: dict[str, list[Pods]] = {}
 
     def policies(self, namespace: str) -> list[Policy]:
         """Policies of a namespace; Unreadable when they were not gathered."""
@@ -79,6 +80,12 @@ class Reach:
 
     def workloads(self, namespace: str, peer: Peer) -> list[Pods]:
         """Workloads and single pods of a namespace that a peer's pod selector takes."""
+        if namespace not in self._workloads:
+            self._workloads[namespace] = self._every(namespace)
+        every = self._workloads[namespace]
+        return [p for p in every if peer.pods is None or selects(peer.pods, labels_of(p))]
+
+    def _every(self, namespace: str) -> list[Pods]:
         view = self._view
         every = [pods_of(k, each, "") for k in _KINDS for each in view.objects(k, namespace)]
         if view.snapshot.source == "live":
@@ -87,7 +94,7 @@ class Reach:
                 for each in view.objects("Pod", namespace)
                 if not each["metadata"].get("ownerReferences")
             ]
-        return [p for p in every if peer.pods is None or selects(peer.pods, labels_of(p))]
+        return every
 
 
 def _pinned(selector: Object) -> set[str]:
