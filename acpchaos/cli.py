@@ -5,6 +5,7 @@ Room: door. It must not decide anything; it turns words into calls and errors in
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,14 +35,27 @@ main.add_command(lab)
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
 def check(run: Path) -> None:
-    """Judge a run folder again, offline; the same record gives the same verdicts."""
+    """Judge a run or review folder again, offline; the same record gives the same verdicts."""
     from acpchaos.check.judge import rejudge
+    from acpchaos.check.posture.folder import is_review
     from acpchaos.check.verdict import exit_code, merge
     from acpchaos.report.terminal import print_claims
 
+    if is_review(run):
+        sys.exit(_recheck_posture(run))
     judged = rejudge(run)
     print_claims(judged)
     sys.exit(exit_code(merge(claim.verdict.outcome for claim in judged)))
+
+
+def _recheck_posture(path: Path) -> int:
+    from acpchaos.check.posture.folder import rejudge
+    from acpchaos.check.verdict import exit_code, merge
+    from acpchaos.report.posture_terminal import print_rows
+
+    rows = rejudge(path)
+    print_rows(rows)
+    return exit_code(merge(row.verdict.outcome for row in rows))
 
 
 @main.command()
@@ -52,6 +66,71 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
     from acpchaos.report.evidence import write_evidence
 
     click.echo(write_evidence(list(runs), out))
+
+
+_EXISTING = click.Path(path_type=Path, exists=True)
+_NEW = click.Path(path_type=Path, dir_okay=False)
+
+
+@main.command()
+@click.option("--target", default="", help="target profile (default: kind, or what DIR tells)")
+@click.option("--snapshot", type=_EXISTING, help="judge this snapshot; no cluster is touched")
+@click.option("--manifests", type=_EXISTING, help="judge rendered manifests, file or folder")
+@click.option(
+    "--allow-probes", is_flag=True, help="probe actively: logins, pods in a scratch space"
+)
+@click.option("--waivers", type=_EXISTING, help="accepted findings (TOML)")
+@click.option("--attestations", type=_EXISTING, help="what people attest (TOML)")
+@click.option("--attester", multiple=True, metavar="NAME=FILE", help="public key of an attester")
+@click.option("--sarif", type=_NEW, help="write SARIF 2.1.0 for code-scanning pages")
+@click.option("--markdown", type=_NEW, help="write a Markdown summary")
+@click.option("--html", type=_NEW, help="write the evidence page")
+@click.option("--sort", type=click.Choice(["outcome", "id"]), default="outcome", show_default=True)
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"))
+def posture(
+    sarif: Path | None, markdown: Path | None, html: Path | None, sort: str, reports: Path,
+    attester: tuple[str, ...], **asked: Any,
+) -> None:  # fmt: skip
+    """Judge the 53 hardening rows on a cluster, a snapshot or rendered manifests.
+
+    Reads only, unless --allow-probes. Exit code: 0 all held, 1 a row failed, 10 a row could not be
+    decided and none failed, 4 usage.
+    """
+    from acpchaos.check.posture.folder import ReviewFolder
+    from acpchaos.check.verdict import exit_code, merge
+    from acpchaos.report.posture_terminal import print_rows
+    from acpchaos.report.progress import Progress
+    from acpchaos.review import Wish, read_attesters, review
+
+    done = review(Wish(attesters=read_attesters(attester), **asked), reports, Progress())
+    folder = ReviewFolder(done.folder)
+    for own, wanted in (
+        (folder.sarif, sarif), (folder.summary, markdown), (folder.evidence, html),
+    ):  # fmt: skip
+        if wanted is not None:
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            wanted.write_bytes(own.read_bytes())
+    print_rows(done.rows, by_id=sort == "id")
+    click.echo(f"evidence: {folder.evidence}")
+    sys.exit(exit_code(merge(row.verdict.outcome for row in done.rows)))
+
+
+@main.command()
+@click.argument("row")
+@click.option("--text", required=True, help="what was looked at, and what was found")
+@click.option("--owner", required=True, help="who says so: a name of [posture.attesters]")
+@click.option("--key", required=True, type=_EXISTING, help="private Ed25519 or P-256 key, PEM")
+@click.option("--target", default="kind", show_default=True, help="the profile it is said of")
+@click.option("--file", "path", type=_NEW, default=Path("attestations.toml"), show_default=True)
+def attest(row: str, text: str, owner: str, key: Path, target: str, path: Path) -> None:
+    """Sign what only a person can say of ROW, dated today, and add it to a file."""
+    from acpchaos.check.posture.attestations import append, public_half
+    from acpchaos.review import attested
+
+    made = attested(row, text=text, owner=owner, private_pem=key.read_bytes(), target=target)
+    click.echo(append(made, path))
+    click.echo(f"verified by, in the profile: [posture.attesters]\n{owner} = ", nl=False)
+    click.echo(f'"{public_half(key.read_bytes())}"')
 
 
 @main.command()
@@ -76,6 +155,22 @@ def doctor(target: str) -> None:
     findings = examine(target)
     print_findings(findings)
     sys.exit(0 if all(finding.ok for finding in findings) else 4)
+
+
+@main.command()
+@click.option("--target", default="kind", show_default=True, help="target profile")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="a new folder")
+def snapshot(target: str, out: Path) -> None:
+    """Gather what the hardening rows are judged from, without a secret in it; reads only."""
+    from acpchaos.posture import gather
+    from acpchaos.record.snapshot import require_unused, write
+    from acpchaos.target.cluster import Cluster
+    from acpchaos.target.profile import load_profile
+
+    require_unused(out)
+    profile = load_profile(target)
+    taken = gather.snapshot(Cluster.from_profile(profile), profile, click.echo)
+    click.echo(write(taken, out))
 
 
 if __name__ == "__main__":

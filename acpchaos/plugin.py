@@ -8,35 +8,22 @@ body, so that every dashboard already tells the two apart.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from acpchaos import plugin_posture
 from acpchaos.check.verdict import JudgedClaim, Outcome, exit_code, merge
 from acpchaos.errors import AcpchaosError, TargetLeftDirty, UsageError
+from acpchaos.plugin_ledger import LEDGER, Inconclusive, Ledger, given
+from acpchaos.plugin_posture import row
 from acpchaos.scenario import Claim, Scenario
 
 if TYPE_CHECKING:
     from acpchaos.play import Played
 
-
-class Inconclusive(Exception):
-    """The run could not decide this claim."""
-
-
-@dataclass
-class Ledger:
-    """What the session has played and concluded."""
-
-    plays: dict[str, Played | AcpchaosError] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-    judged: list[JudgedClaim] = field(default_factory=list)
-    page: Path | None = None
-
-
-LEDGER = pytest.StashKey[Ledger]()
+__all__ = ["plays", "row"]  # row is a fixture: pytest finds it here
 
 
 def plays(scenario: Scenario) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -61,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="fail",
         help="whether an inconclusive claim changes the exit code (nightly: fail)",
     )
+    plugin_posture.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -72,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A suite needs a target and consent; without them nothing is touched and the exit is 4."""
+    plugin_posture.check_options(config, items)
     disruptive = [item for item in items if item.get_closest_marker("disruptive")]
     if not disruptive:
         return
@@ -79,16 +68,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(0))  # a play has budgets of its own
     if config.getoption("collectonly"):
         return
-    missing = [o for o in ("--chaos-target", "--chaos-allow-disruption") if not _given(config, o)]
+    missing = [o for o in ("--chaos-target", "--chaos-allow-disruption") if not given(config, o)]
     if missing:
         raise pytest.UsageError(
             f"suites inject faults into a cluster and need {' and '.join(missing)}; type\n"
             "  pytest suites --chaos-target kind --chaos-allow-disruption"
         )
-
-
-def _given(config: pytest.Config, option: str) -> bool:
-    return bool(config.getoption(option.removeprefix("--").replace("-", "_")))
 
 
 @pytest.fixture
@@ -146,24 +131,22 @@ def _play(config: pytest.Config, scenario: Scenario) -> Played | AcpchaosError:
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Letter I for inconclusive."""
+    """Letter I for inconclusive, W for waived."""
     if report.when == "setup" and report.failed and "Inconclusive" in str(report.longrepr):
         return "inconclusive", "I", "INCONCLUSIVE"
-    return None
+    return plugin_posture.status(report)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the session's evidence and turn pytest's exit code into ours (design, section 4)."""
     ledger = session.config.stash[LEDGER]
-    if not ledger.plays:
+    if not ledger.used:
         return
-    from acpchaos.play import Played
     from acpchaos.report.session import write_session
 
-    runs = [p.folder for p in ledger.plays.values() if isinstance(p, Played)]
-    if runs:
-        ledger.page = write_session(runs, Path(session.config.getoption("chaos_reports")))
+    if ledger.folders:
+        ledger.page = write_session(ledger.folders, Path(session.config.getoption("chaos_reports")))
     merged = merge(ledger.outcomes) if ledger.outcomes else Outcome.INCONCLUSIVE
     if merged is Outcome.INCONCLUSIVE and session.config.getoption("chaos_inconclusive") == "warn":
         return
@@ -174,10 +157,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """One line per claim, and where the evidence lies."""
+    """The count of rows, one line per claim, and where the evidence lies."""
     ledger = config.stash[LEDGER]
-    if not ledger.plays:
-        return
+    if ledger.review is not None:
+        plugin_posture.write_summary(terminalreporter, ledger.review)
+    if ledger.plays:
+        _write_claims(terminalreporter, ledger)
+    if ledger.page:
+        terminalreporter.write_line(f"evidence: {ledger.page}")
+
+
+def _write_claims(terminalreporter: pytest.TerminalReporter, ledger: Ledger) -> None:
     from acpchaos.report.terminal import claim_lines
 
     terminalreporter.section("claims")
@@ -186,5 +176,3 @@ def pytest_terminal_summary(
     for name, played in ledger.plays.items():
         if isinstance(played, AcpchaosError):
             terminalreporter.write_line(f"{name}: not judged. {played}")
-    if ledger.page:
-        terminalreporter.write_line(f"evidence: {ledger.page}")

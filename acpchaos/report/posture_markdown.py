@@ -4,10 +4,12 @@ Room: report. What fails comes first, since CI cuts long summaries at their end.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from acpchaos.check.posture.folder import ReviewMeta
+from acpchaos.check.posture.folder import ReviewFolder, ReviewMeta, read_rows
 from acpchaos.check.posture.rule import RowResult
 from acpchaos.check.verdict import Outcome, merge
+from acpchaos.record import snapshot as store
 from acpchaos.record.snapshot import Snapshot
 from acpchaos.report.evidence import moment
 from acpchaos.report.posture_scope import Answer, answers
@@ -18,13 +20,17 @@ from acpchaos.report.words import SIGNS
 MOST_FINDINGS = 10  # of one row
 
 
-def posture_summary(
-    rows: Sequence[RowResult], meta: ReviewMeta, snapshot: Snapshot, *, heading: str = "##"
-) -> str:
+def summary_of(path: Path) -> str:
+    """The same of a review's folder."""
+    folder = ReviewFolder(path)
+    return posture_summary(read_rows(path), folder.read_meta(), store.read(folder.snapshot))
+
+
+def posture_summary(rows: Sequence[RowResult], meta: ReviewMeta, snapshot: Snapshot) -> str:
     """Headline, table of all rows worst first, findings of failed rows, scope and validity."""
     merged = merge(each.verdict.outcome for each in rows)
     ordered = worst_first(rows)
-    lines = [f"{heading} {SIGNS[merged]} Hardening, {summary_line(rows)}", ""]
+    lines = [f"## {SIGNS[merged]} Hardening, {summary_line(rows)}", ""]
     lines += [*_table(ordered), "", *_findings(ordered)]
     return "\n".join([*lines, *_validity(answers(snapshot, meta), meta, snapshot), ""])
 

@@ -3,7 +3,7 @@
 Room: report. The verdict table comes first, since CI cuts long summaries at their end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from acpchaos.check.verdict import JudgedClaim, merge
@@ -15,15 +15,20 @@ from acpchaos.report.words import SIGNS, headline, value
 SPECIAL = "\\`*_{}[]<>()#|~"
 
 
-def summary(run_dirs: list[Path], page: Path | None = None) -> str:
-    """Headline, one table of claims, validity per run, and the check-list in one line."""
+def summary(
+    run_dirs: list[Path], page: Path | None = None, also: Sequence[JudgedClaim] = ()
+) -> str:
+    """Headline, one table of claims, validity per run, and the check-list in one line.
+
+    `also` are claims told elsewhere, such as hardening rows: the check-list counts them, too.
+    """
     runs = [(path, load_run(path)) for path in run_dirs]
     judged = [(path, run, read_verdicts(path, run)) for path, run in runs]
     claims = [claim for _, _, found in judged for claim in found]
     merged = merge(claim.verdict.outcome for claim in claims)
     lines = [f"## {SIGNS[merged]} {headline(claims, merged)}", ""]
     lines += _table(judged)
-    lines += ["", _coverage(claims), ""]
+    lines += ["", _coverage([*claims, *also]), ""]
     for path, run, _ in judged:
         lines += _validity(path, run)
     if page is not None:

@@ -21,6 +21,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
@@ -105,6 +111,18 @@ def load_attestations(path: Path) -> list[Attestation]:
         ) from error  # fmt: skip
 
 
+def append(attestation: Attestation, path: Path) -> Path:
+    """Add an entry to a file, which is made when it is not there yet; returns the path."""
+    fields = msgspec.to_builtins(attestation)
+    lines = ["[[attestation]]"]
+    for key, value in fields.items():
+        bare = key == "date"  # a TOML date stands without quotes
+        lines.append(f"{key} = {value if bare else json.dumps(value, ensure_ascii=False)}")
+    before = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" if path.exists() else ""
+    path.write_text(before + "\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def payload(attestation: Attestation) -> bytes:
     """What is signed: every field but the signature, as JSON with sorted keys and no spaces."""
     fields = msgspec.to_builtins(attestation)
@@ -127,6 +145,18 @@ def signed(attestation: Attestation, private_pem: bytes) -> Attestation:
         f"sign the attestation of {attestation.row}", "the key is no private Ed25519 or P-256 key",
         "make one with: openssl genpkey -algorithm ed25519 -out attest.pem",
     )  # fmt: skip
+
+
+def public_half(private_pem: bytes) -> str:
+    """The public key of a private one, as profiles give it: one line of base64."""
+    try:
+        key = load_pem_private_key(private_pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError(
+            "read the signing key", str(error), "give an Ed25519 or P-256 key in PEM, unencrypted"
+        ) from None
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return _ARMOR.sub("", pem.decode())
 
 
 def verified(attestation: Attestation, public_key: str) -> bool:

@@ -89,6 +89,17 @@ class RowResult(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the row was looked at and holds; a waived one does not."""
         return self.verdict.outcome is Outcome.PASSED
 
+    def __repr__(self) -> str:
+        return f"{self.row} {self.severity}, {self.verdict.outcome}: {self.verdict.why}"
+
+    def __str__(self) -> str:
+        lines = [f"{self.row} {self.severity}, {self.verdict.outcome}: {self.statement}"]
+        for finding in self.findings:
+            lines.append(f"  {finding}")
+            lines += [f"    remedy: {finding.remedy}"] if finding.remedy else []
+            lines += [f"    waived: {finding.waived}"] if finding.waived else []
+        return "\n".join(lines)
+
 
 _RULES: dict[str, Rule] = {}
 

@@ -1,0 +1,53 @@
+"""What one pytest session has played, reviewed and concluded.
+
+Room: door. Shared by the parts of the plugin; it must not know how any of it is run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from acpchaos.check.verdict import JudgedClaim, Outcome
+from acpchaos.errors import AcpchaosError
+
+if TYPE_CHECKING:
+    from acpchaos.play import Played
+    from acpchaos.review import Reviewed
+
+
+class Inconclusive(Exception):
+    """The evidence could not decide this claim or row."""
+
+
+@dataclass
+class Ledger:
+    """What the session has played and concluded; `review` stays None until rows are asked for."""
+
+    plays: dict[str, Played | AcpchaosError] = field(default_factory=dict)
+    review: Reviewed | AcpchaosError | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+    judged: list[JudgedClaim] = field(default_factory=list)
+    page: Path | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was played or reviewed at all."""
+        return bool(self.plays) or self.review is not None
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where the plays and the review of this session lie."""
+        done = [*self.plays.values(), *([self.review] if self.review else [])]
+        return [each.folder for each in done if not isinstance(each, AcpchaosError)]
+
+
+LEDGER = pytest.StashKey[Ledger]()
+
+
+def given(config: pytest.Config, option: str) -> bool:
+    """Whether a --chaos option was given."""
+    return bool(config.getoption(option.removeprefix("--").replace("-", "_")))
