@@ -31,6 +31,10 @@ PUBLISHED = {
     "88fa0d759f845b47c044c2cd44e29082cf6fea665c30c146374ec7c8f3d699e3": "default-developer",
     "04f8996da763b7a969b1028ee3007569eaf3a635486ddab211d512c85b9df8fb": "default-user",
 }
+# SHA-256 of the public half (SPKI in DER) of private keys that vendor material publishes.
+PUBLISHED_KEYS = {
+    "2777a5fe3cae6979d96826c3d124aa01bc2af694a4c56b32e74b534054c6f72b": "mock-certificate-key",
+}
 _SEALED = re.compile(r"sealed:([0-9a-f]{12}):(\d+):([\w.-]+)")
 
 
@@ -49,15 +53,18 @@ class Seal:
 
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
-    def close(self, value: str) -> str:
-        """The sealed form of a value."""
-        digest = hmac.new(self.salt, value.encode(), hashlib.sha256).hexdigest()[:12]
-        return f"sealed:{digest}:{len(value)}:{published(value) or '-'}"
+    def close(self, value: str, name: str = "") -> str:
+        """The sealed form of a value. `name` tells a published one that its text does not show,
+        e.g. a private key, which is known by its public half."""
+        data = value.encode(errors="surrogatepass")
+        digest = hmac.new(self.salt, data, hashlib.sha256).hexdigest()[:12]
+        return f"sealed:{digest}:{len(value)}:{name or published(value) or '-'}"
 
 
 def published(value: str) -> str:
     """The name of the published value that this is, or an empty string."""
-    return PUBLISHED.get(hashlib.sha256(value.strip().encode()).hexdigest(), "")
+    data = value.strip().encode(errors="surrogatepass")
+    return PUBLISHED.get(hashlib.sha256(data).hexdigest(), "")
 
 
 def opened(text: object) -> Sealed | None:

@@ -106,10 +106,18 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
 
 
+def require_unused(folder: Path) -> None:
+    """UsageError unless a snapshot may be written there; asked before anything is gathered."""
+    attempted = f"write a snapshot to {folder}"
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(attempted, "it is a file", "name a new folder")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(attempted, "it is not empty", "name a new folder")
+
+
 def write(snapshot: Snapshot, folder: Path) -> Path:
     """Write into a new or empty folder, readable by its owner only; UsageError when in use."""
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"write a snapshot to {folder}", "it is not empty", "name a new folder")
+    require_unused(folder)
     (folder / "objects").mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     for kind, objects in sorted(snapshot.objects.items()):

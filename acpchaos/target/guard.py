@@ -45,6 +45,18 @@ def require(cluster: Cluster, profile: Profile, *, nodes: bool = True) -> None:
             )
 
 
+def require_identity(cluster: Cluster, profile: Profile) -> None:
+    """Return only for the pinned cluster; enough for reading, which needs no opt-in."""
+    for look in (_host, _identity):  # a wrong host is not even asked
+        finding = look(cluster, profile)
+        if not finding.ok:
+            raise GuardRefused(
+                f"check that {profile.name!r} is the cluster to read: {finding.what}",
+                finding.saw,
+                finding.remedy,
+            )
+
+
 def require_nodes(nodes: Iterable[Object]) -> None:
     """Refuse unless every one of these nodes carries the opt-in label, and there is one."""
     names = {node["metadata"]["name"]: _opted_in(node) for node in nodes}

@@ -65,9 +65,12 @@ def find_kind(name: str) -> Kind:
     return kind
 
 
-def path_of(kind_name: str, namespace: str = "", name: str = "", sub: str = "") -> str:
-    """URL path of a collection (no name), an object or its sub-resource."""
-    kind = find_kind(kind_name)
+def path_of(kind_or_name: Kind | str, namespace: str = "", name: str = "", sub: str = "") -> str:
+    """URL path of a collection (no name), an object or its sub-resource.
+
+    A Kind is given for what is not in the table, since its version is the cluster's choice.
+    """
+    kind = kind_or_name if isinstance(kind_or_name, Kind) else find_kind(kind_or_name)
     parts = ["", kind.api]
     if kind.namespaced and namespace:
         parts += ["namespaces", quote(namespace, safe="")]
