@@ -162,15 +162,12 @@ def doctor(target: str) -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="a new folder")
 def snapshot(target: str, out: Path) -> None:
     """Gather what the hardening rows are judged from, without a secret in it; reads only."""
-    from acpchaos.posture import gather
+    from acpchaos.posture.take import take
     from acpchaos.record.snapshot import require_unused, write
-    from acpchaos.target.cluster import Cluster
     from acpchaos.target.profile import load_profile
 
     require_unused(out)
-    profile = load_profile(target)
-    taken = gather.snapshot(Cluster.from_profile(profile), profile, click.echo)
-    click.echo(write(taken, out))
+    click.echo(write(take(load_profile(target), click.echo), out))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """One snapshot of a live target: objects first, then what ACP says and what it serves.
 
-Room: posture. It reads only, and only from the pinned cluster. What cannot be read is told in the
-snapshot and takes nothing else with it.
+Room: posture. Only the pinned cluster is read; active probes come last and only when allowed. What
+cannot be read is told in the snapshot and takes nothing else with it.
 """
 
 import datetime as dt
@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
+
 from acpchaos.posture.answers import Asked, ask
 from acpchaos.posture.collect import Collected, collect
+from acpchaos.posture.probes import run
 from acpchaos.posture.redaction import Sealer
 from acpchaos.posture.scope import scope_of
 from acpchaos.posture.served import served
@@ -22,9 +25,21 @@ from acpchaos.target.profile import Profile
 Say = Callable[[str], None]
 
 
-def snapshot(cluster: Cluster, profile: Profile, say: Say = lambda line: None) -> Snapshot:
-    """Everything that can be read without a probe; GuardRefused for another cluster."""
+def take(profile: Profile, say: Say = lambda line: None, *, allow_probes: bool = False) -> Snapshot:
+    """Everything that can be read, and with `allow_probes` what active probes show as well.
+
+    GuardRefused for another cluster than the pinned one.
+    """
+    cluster = Cluster.from_profile(profile)
     guard.require_identity(cluster, profile)
+    seen = read(cluster, profile, say)
+    if not allow_probes:
+        return seen
+    return msgspec.structs.replace(seen, probes=run(cluster, profile, say, seen.answers))
+
+
+def read(cluster: Cluster, profile: Profile, say: Say) -> Snapshot:
+    """Everything that can be read without a probe."""
     taken_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     sealer, begun = Sealer(), time.monotonic()
     found = collect(cluster, profile, sealer)
