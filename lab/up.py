@@ -212,7 +212,8 @@ def _application_steps(cluster: Cluster) -> list[Step]:
     def load() -> None:
         for recipe in APPS:
             build_image(recipe, cluster.shop)  # the code may have changed since the image step
-            cluster.load(recipe)
+            if cluster.load(recipe):
+                _restart_users(cluster, recipe, lambda line: None)
 
     return [
         Step("load images", 30, load),
@@ -296,6 +297,11 @@ def load_one(name: str, recipes: dict[str, Recipe], say: Say) -> None:
     say(f"{name}: loaded into {', '.join(fresh) or 'no node, all had it'}")
     if not fresh:
         return
+    _restart_users(cluster, recipe, say)
+
+
+def _restart_users(cluster: Cluster, recipe: Recipe, say: Say) -> None:
+    """Restart what runs an image whose content changed under the same name."""
     listing = json.loads(cluster.kubectl("get", "deploy,statefulset", "-A", "-o", "json"))
     for item in listing["items"]:
         pod = item["spec"]["template"]["spec"]
