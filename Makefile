@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the set-up is skipped when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types lock lab-up lab-down suites
+.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening kill-matrix kill-matrix-lab docs
 VENV := .venv
 BIN := $(VENV)/bin
 TARGET ?= kind
@@ -28,7 +28,19 @@ lab-up: setup ## the lab: ACP's stand-in and real stores on a three-zone kind cl
 	$(BIN)/acpchaos lab up
 
 suites: setup ## the five suites on TARGET (default kind)
-	$(BIN)/pytest suites --chaos-target $(TARGET) --chaos-allow-disruption --chaos-reports $(REPORTS)
+	$(BIN)/pytest suites --ignore=suites/test_hardening.py --chaos-target $(TARGET) --chaos-allow-disruption --chaos-reports $(REPORTS)
+
+hardening: setup ## the 53 hardening rows on TARGET, probes allowed
+	$(BIN)/pytest suites/test_hardening.py --chaos-target $(TARGET) --chaos-allow-probes --chaos-reports $(REPORTS)
+
+kill-matrix: setup ## does each hardening row's sabotage turn it red? without a cluster
+	@cd tests && ../$(BIN)/python -m posture.kill_matrix
+
+kill-matrix-lab: setup ## the same live on the lab, each change made, judged and undone
+	@cd tests && ../$(BIN)/python -m posture.kill_matrix_lab
+
+docs: setup ## pages that are generated from the code
+	$(BIN)/python -m acpchaos.report.posture_docs
 
 demo: lab-up suites ## the main job: lab, five suites, evidence page
 

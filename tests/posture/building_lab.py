@@ -73,7 +73,7 @@ def ingress_chain() -> tuple[str, ...]:
 
 def _hardened() -> Snapshot:
     objects: dict[str, list[Object]] = {kind: [] for kind in _KINDS}
-    for each in [*_documents(), *_cluster(), *_secrets()]:
+    for each in [*documents(), *_cluster(), *_secrets()]:
         objects.setdefault(each["kind"], []).append(each)
     for deployment in objects["Deployment"]:
         if deployment["metadata"]["namespace"] == ACP:
@@ -107,7 +107,7 @@ def _policy_fields() -> set[str]:
     return {each.name for each in msgspec.structs.fields(Policy)}
 
 
-def _documents() -> list[Object]:
+def documents() -> list[Object]:
     """Objects of the lab's manifests; kustomize does nothing to them but set the namespace."""
     found = []
     for folder, namespace in (
