@@ -23,6 +23,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "CONTROL_S", 0.3)
     monkeypatch.setattr(network, "DENY_S", 0.3)
     monkeypatch.setattr(scratch, "START_S", 0.6)
+    monkeypatch.setattr(scratch, "LOOK_S", 0.05)
 
 
 class Lab:

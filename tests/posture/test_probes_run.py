@@ -31,6 +31,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "BETWEEN_S", 0.0)
     monkeypatch.setattr(network, "DENY_S", 0.3)
     monkeypatch.setattr(scratch, "START_S", 0.6)
+    monkeypatch.setattr(scratch, "LOOK_S", 0.05)
     monkeypatch.setattr(scratch, "GONE_S", 2.0)
 
 

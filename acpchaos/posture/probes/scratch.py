@@ -34,6 +34,7 @@ LABEL = "acpchaos.io/posture"
 PREFIX = "acpchaos-posture-"  # of every namespace, and of every pod outside of one
 START_S = 30.0
 GONE_S = 60.0
+LOOK_S = 0.5
 LIFE_S = 180  # a pod whose runner died ends by itself
 NEVER = "acpchaos.io/never-ready"
 _OWNED = re.compile(r"-hash$|^statefulset\.|^apps\.kubernetes\.io/|job-name$|controller-uid$")
@@ -100,7 +101,7 @@ class Scratch:
             return running.keys() | failed.keys() >= waited.keys()
 
         try:
-            eventually("probe pods to run", all_told, START_S, transient=(AcpchaosError,))
+            eventually("probe pods to run", all_told, START_S, LOOK_S, transient=(AcpchaosError,))
         except DeadlinePassed:
             late = waited.keys() - running.keys() - failed.keys()
             failed |= dict.fromkeys(late, f"the pod did not run within {START_S:g} s")
@@ -125,7 +126,7 @@ class Scratch:
             return not left
 
         try:
-            eventually("probe pods and namespaces to be gone", gone, GONE_S)
+            eventually("probe pods and namespaces to be gone", gone, GONE_S, LOOK_S)
         except DeadlinePassed:
             raise TargetLeftDirty(
                 "remove the posture probes", last,
