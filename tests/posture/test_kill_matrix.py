@@ -53,8 +53,8 @@ def test_nothing_fails_on_the_hardened_lab(before: kill_matrix.Outcomes) -> None
 
 
 def test_a_change_that_harms_nothing_survives(before: kill_matrix.Outcomes) -> None:
-    harmless = {"object": "NetworkPolicy acp-system/postgresql",
-                "patch": [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]}  # fmt: skip
+    patch = [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]
+    harmless = {"object": "NetworkPolicy acp-system/postgresql", "patch": patch}
     assert play(sabotage("HARD-50", harmless), before).wrong == "HARD-50 stays passed"
 
 
