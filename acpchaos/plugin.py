@@ -160,7 +160,7 @@ def pytest_terminal_summary(
     """The count of rows, one line per claim, and where the evidence lies."""
     ledger = config.stash[LEDGER]
     if ledger.review is not None:
-        plugin_posture.write_summary(terminalreporter, ledger.review)
+        plugin_posture.write_summary(terminalreporter, ledger)
     if ledger.plays:
         _write_claims(terminalreporter, ledger)
     if ledger.page:

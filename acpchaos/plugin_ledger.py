@@ -15,6 +15,7 @@ from acpchaos.check.verdict import JudgedClaim, Outcome
 from acpchaos.errors import AcpchaosError
 
 if TYPE_CHECKING:
+    from acpchaos.check.posture.rule import RowResult
     from acpchaos.play import Played
     from acpchaos.review import Reviewed
 
@@ -29,6 +30,7 @@ class Ledger:
 
     plays: dict[str, Played | AcpchaosError] = field(default_factory=dict)
     review: Reviewed | AcpchaosError | None = None
+    rows: list[RowResult] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     judged: list[JudgedClaim] = field(default_factory=list)
     page: Path | None = None

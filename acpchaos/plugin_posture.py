@@ -14,7 +14,7 @@ import pytest
 from acpchaos.check.checklist import load_checklist
 from acpchaos.check.verdict import Outcome
 from acpchaos.errors import AcpchaosError, TargetLeftDirty, UsageError
-from acpchaos.plugin_ledger import LEDGER, Inconclusive, given
+from acpchaos.plugin_ledger import LEDGER, Inconclusive, Ledger, given
 
 if TYPE_CHECKING:
     from acpchaos.check.posture.rule import RowResult
@@ -72,7 +72,9 @@ def row(
     """The judged row, gathering the evidence first when this session has not yet."""
     result = next(each for each in _reviewed(request.config).rows if each.row == request.param)
     outcome = result.verdict.outcome
-    request.config.stash[LEDGER].outcomes.append(outcome)
+    ledger = request.config.stash[LEDGER]
+    ledger.rows.append(result)
+    ledger.outcomes.append(outcome)
     from acpchaos.report.junit import row_properties
 
     for name, value in row_properties(result):
@@ -128,12 +130,16 @@ def status(report: pytest.TestReport) -> tuple[str, str, str] | None:
     return None
 
 
-def write_summary(reporter: pytest.TerminalReporter, reviewed: Reviewed | AcpchaosError) -> None:
-    """The count of rows, or why there is none."""
-    from acpchaos.report.posture_words import summary_line
+def write_summary(reporter: pytest.TerminalReporter, ledger: Ledger) -> None:
+    """Rows that are undecided or waived, which pytest itself does not explain, and the count."""
+    from acpchaos.report.posture_terminal import row_lines
+    from acpchaos.report.posture_words import summary_line, worst_first
 
     reporter.section("hardening")
-    if isinstance(reviewed, AcpchaosError):
-        reporter.write_line(f"not judged. {reviewed}")
-    else:
-        reporter.write_line(summary_line(reviewed.rows))
+    if isinstance(ledger.review, AcpchaosError):
+        reporter.write_line(f"not judged. {ledger.review}")
+        return
+    untold = (Outcome.INCONCLUSIVE, Outcome.WAIVED)
+    open_rows = [each for each in worst_first(ledger.rows) if each.verdict.outcome in untold]
+    for line in [*row_lines(open_rows), summary_line(ledger.rows)]:
+        reporter.write_line(line)
