@@ -71,7 +71,8 @@ class Ledger:
             ) from None
 
     def probe(self, when: str) -> None:
-        """Look at every token once; codes and pushed requests only after."""
+        """Look at every token once, on fresh connections; codes and pushed requests only after."""
+        self._send.renew()
         for held in self._held:
             if when == "before" and held.item in ONCE:
                 continue

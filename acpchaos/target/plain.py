@@ -23,13 +23,17 @@ TIMEOUT_S = 5.0
 
 
 class Plain:
-    """A `Send` that remembers nothing."""
+    """A `Send` that remembers nothing but its connections."""
 
     def __init__(self, ca_file: str, timeout_s: float = TIMEOUT_S) -> None:
         self._pool = urllib3.PoolManager(
             ca_certs=ca_file or None, cert_reqs="CERT_REQUIRED", retries=False,
             timeout=urllib3.Timeout(connect=timeout_s, read=timeout_s),
         )  # fmt: skip
+
+    def renew(self) -> None:
+        """Drop kept connections: one that idled through a fault may be cut, which is no answer."""
+        self._pool.clear()
 
     def __call__(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,

@@ -48,6 +48,14 @@ def test_an_honest_issuer_keeps_all(looked):
     }  # fmt: skip
 
 
+def test_a_look_does_not_use_connections_kept_from_before_the_fault(looked, monkeypatch):
+    renewed = []
+    monkeypatch.setattr(looked.ledger._send, "renew", lambda: renewed.append(True))
+    looked.look("before")
+    looked.look("after")
+    assert len(renewed) == 2
+
+
 def test_each_token_is_looked_at_and_none_is_recorded(looked, issuer):
     looked.look("before")
     looked.look("after")
