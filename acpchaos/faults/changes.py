@@ -8,6 +8,7 @@ leads to the prior state, not to a default.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from acpchaos.faults import objects
 from acpchaos.stores import postgres
 from acpchaos.stores.exec import Exec, inside
 from acpchaos.target.cluster import ApiRefused, Cluster, Object
@@ -143,4 +144,7 @@ REVERTERS = {
     "stateful-set": Reverter(_redeploy, _redeployed),
     "markers": Reverter(_drop_markers, _dropped),
     "created": Reverter(_remove, _removed),
+    "object": Reverter(objects.restore, objects.restored),
+    "words": Reverter(objects.restore_words, objects.words_restored),
+    "secret": Reverter(objects.restore_secret, objects.secret_restored),
 }
