@@ -18,6 +18,8 @@ Change = Callable[[str, str], str]  # (name, text) -> text
 _PRIVATE_JWK = {"d", "k", "p", "q", "dp", "dq", "qi", "oth"}
 _COMMENT = re.compile(r"#[^\n]*")
 _ANCHOR = re.compile(r"(?:&\S+\s+)?")
+_OPTION = re.compile(r"--[a-z]+(?:[.-][a-z]+)*(?:=.*)?", re.DOTALL)  # a secret may begin with a dash
+_FLAG = re.compile(r"(--?[\w.-]+)=(.*)", re.DOTALL)
 _MOST_NODES = 200_000  # aliases can make a small text a huge document, or an endless one
 
 
@@ -49,7 +51,7 @@ def _sealed_list(items: list[Any], change: Change, name: str) -> list[Any]:
     changed, flag = [], ""
     for item in items:
         word = item if isinstance(item, str) else ""
-        owner = name if word.startswith("-") or not flag else flag
+        owner = flag if flag and not _OPTION.fullmatch(word) else name
         changed.append(sealed_tree(item, change, owner))
         flag = word if word.startswith("-") and "=" not in word and names_a_secret(word) else ""
     return changed
@@ -57,6 +59,8 @@ def _sealed_list(items: list[Any], change: Change, name: str) -> list[Any]:
 
 def sealed_value(sealer: Sealer, name: str, text: str) -> str:
     """One value under a name, in parsed content; a document in it is sealed as one."""
+    if (flag := _FLAG.fullmatch(text)) is not None and not names_a_secret(name):
+        return f"{flag[1]}={sealed_value(sealer, flag[1], flag[2])}"
     if not names_a_secret(name) and ("\n" in text or text.lstrip()[:1] in ("{", "[")):
         return sealed_document(sealer, text)
     return sealer.value(name, text)
@@ -67,7 +71,7 @@ def sealed_document(sealer: Sealer, text: str) -> str:
     try:
         parsed = _Parsed(text)
     except (yaml.YAMLError, RecursionError, _Unusual):
-        return sealer.text(text, lines=True)
+        return _sealed_json(sealer, text) or sealer.text(text, lines=True)
 
     edits: dict[int, str] = {}
 
@@ -80,6 +84,17 @@ def sealed_document(sealer: Sealer, text: str) -> str:
     for root in parsed.roots:
         sealed_tree(root, change)
     return parsed.edited(edits, lambda comment: sealer.text(comment, lines=True))
+
+
+def _sealed_json(sealer: Sealer, text: str) -> str:
+    """JSON that is no YAML, since escapes beyond the basic plane differ; empty for other texts."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(found, dict | list):
+        return ""
+    return json.dumps(sealed_tree(found, lambda name, each: sealed_value(sealer, name, each)))
 
 
 def expands(text: str) -> bool:

@@ -37,7 +37,6 @@ _PLAIN = re.compile(
 _PEM_KEY = re.compile(
     r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL
 )
-_FLAG = re.compile(r"(--?[\w.-]+)=(.*)", re.DOTALL)
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://([^\s\"'<>`\\]+)")
 _WHOLE_URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://(\S.*)", re.DOTALL)
 _QUERY = re.compile(r"([?&;])([\w.-]+)=([^&\s\"']+)")
@@ -52,7 +51,7 @@ _INLINE = re.compile(
     r"(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,;&\"'{}\[\]|]+)"
 )
 _JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
-_HOST = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)+(?::\d+)?|[a-z0-9]+:\d+", re.IGNORECASE)
+_HOST = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)+(?::\d+)?|[a-z0-9]+:\d+")
 _PATH_OR_DATE = re.compile(r"/\S*|\d{4}-\d\d-\d\d.*|\w+(?:/[\w.:-]+)+")
 _CLOSED = re.compile(r"sealed:[0-9a-f]{12}:\d+:")
 LEARNED_FROM = 8  # characters; shorter values stand in too many places by chance
@@ -109,8 +108,6 @@ class Sealer:
         return text
 
     def _told(self, text: str, lines: bool) -> str:
-        if (flag := _FLAG.fullmatch(text)) is not None:
-            return f"{flag[1]}={self.value(flag[1], flag[2])}"
         text = _PEM_KEY.sub(lambda m: self.close(m[0]), text)
         whole = self.url(text) if "\n" not in text else None
         if whole is not None:

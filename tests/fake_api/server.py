@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from fake_api.forwarding import forward
 from fake_api.store import Key, Object, Refused, Store, forbidden
 
 _PATH = re.compile(
@@ -21,11 +22,13 @@ Exec = Callable[[str, list[str]], tuple[str, int]]
 
 
 class FakeApi:
-    """A running server. `store` is the cluster; `on_exec` answers commands in pods."""
+    """A running server. `store` is the cluster; `on_exec` answers commands in pods, and
+    `listening` tells where the port of a pod really listens."""
 
     def __init__(self) -> None:
         self.store = Store()
         self.on_exec: Exec = lambda pod, argv: ("", 0)
+        self.listening: dict[tuple[str, int], tuple[str, int]] = {}
         api = self
 
         class Handler(_Handler):
@@ -67,12 +70,14 @@ class _Handler(BaseHTTPRequestHandler):
                 store.reconcile()
                 if forbidden(store, call):
                     raise Refused(403, f"forbidden: {call}")
-                if "watch" not in query and not parts.path.endswith("/exec"):
+                if "watch" not in query and not parts.path.endswith(("/exec", "/portforward")):
                     answer = self._answer(parts.path, query, body)
                     store.reconcile()
                     return self._send(200, answer)
             if "watch" in query:
                 return self._watch(parts.path, query)
+            if parts.path.endswith("/portforward"):
+                return self._forward(parts.path, int(query["ports"]))
             return self._exec(parts.path, parse_qs(parts.query))
         except Refused as error:
             causes = [{"message": text} for text in error.causes]
@@ -82,7 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _answer(self, path: str, query: dict[str, str], body: Object) -> Object:
-        store, (plural, space, name, sub) = self.fake.store, _parsed(path)
+        store = self.fake.store
+        if path == "/apis":
+            return {"kind": "APIGroupList", "groups": store.groups()}
+        plural, space, name, sub = _parsed(path)
         key: Key = (plural, space, name)
         if self.command == "POST":
             if sub == "eviction":
@@ -101,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
         version = str(max([store.oldest, *(entry[0] for entry in store.history)]))
         items = store.items(plural, space, labels, fields)
-        return {"metadata": {"resourceVersion": version}, "items": items}
+        return _page(items, version, int(query.get("limit", 0)), query.get("continue", ""))
 
     def _watch(self, path: str, query: dict[str, str]) -> None:
         store, (plural, space, _, _) = self.fake.store, _parsed(path)
@@ -129,16 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     def _exec(self, path: str, query: dict[str, list[str]]) -> None:
-        pod = _parsed(path)[2]
-        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
-        self.send_response(101)
-        self.send_header("Upgrade", "websocket")
-        self.send_header("Connection", "Upgrade")
-        self.send_header("Sec-WebSocket-Accept", accept)
-        self.send_header("Sec-WebSocket-Protocol", "v5.channel.k8s.io")
-        self.end_headers()
-        out, code = self.fake.on_exec(pod, query["command"])
+        self._upgrade()
+        out, code = self.fake.on_exec(_parsed(path)[2], query["command"])
         end: Object = {"status": "Success"}
         if code:
             cause = {"reason": "ExitCode", "message": str(code)}
@@ -148,6 +148,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"\x82" + struct.pack(">BH", 126, len(data)) + data)
         self.wfile.write(b"\x88\x02\x03\xe8")
         self.close_connection = True
+
+    def _forward(self, path: str, port: int) -> None:
+        self._upgrade()
+        pod = _parsed(path)[2]
+        forward(self.rfile, self.wfile, port, self.fake.listening.get((pod, port)))
+        self.close_connection = True
+
+    def _upgrade(self) -> None:
+        key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", accept)
+        self.send_header("Sec-WebSocket-Protocol", "v5.channel.k8s.io")
+        self.end_headers()
 
     def _send(self, status: int, answer: Object) -> None:
         data = json.dumps(answer).encode()
@@ -166,3 +182,17 @@ def _parsed(path: str) -> tuple[str, str, str, str]:
     if parts["plural"] == "namespaces":
         return "namespaces", "", parts["name"] or parts["ns"], parts["sub"]
     return parts["plural"], parts["ns"], parts["name"], parts["sub"]
+
+
+def _page(items: list[Object], version: str, limit: int, token: str) -> Object:
+    """One page; the token counts what was given. A token from before a compaction is too old."""
+    meta: Object = {"resourceVersion": version}
+    if not limit:
+        return {"metadata": meta, "items": items}
+    begun, _, at = token.partition(":")
+    if begun and begun != version:
+        raise Refused(410, "the continue token is too old")
+    start = int(at or 0)
+    if start + limit < len(items):
+        meta["continue"] = f"{version}:{start + limit}"
+    return {"metadata": meta, "items": items[start : start + limit]}

@@ -32,6 +32,7 @@ class Store:
         self.forbidden: list[str] = []  # patterns of "METHOD path" answered with 403
         self.terminate_s = 0.05
         self.calls: list[str] = []
+        self.served: list[str] = []  # group/version of kinds that others brought
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.objects: dict[Key, Object] = {}
@@ -55,6 +56,13 @@ class Store:
         with self.lock:
             item = self.objects.pop(key)
             self._note(next(self._versions), key[0], "DELETED", item)
+
+    def groups(self) -> list[Object]:
+        """What discovery tells of `served`."""
+        return [
+            {"name": each.partition("/")[0], "preferredVersion": {"groupVersion": each}}
+            for each in self.served
+        ]
 
     def compact(self) -> None:
         """Forget the history: watches from before get HTTP 410."""
