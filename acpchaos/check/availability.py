@@ -1,15 +1,18 @@
-"""Was the service there while the fault lasted: failed share, and longest time with no answer.
+"""Was the service there while the fault lasted: failed share, and the longest outage.
 
 Room: check. Requests count when they were due, so what an outage kept from being sent still counts.
+An outage has bounds, not a length (check/outage.py): a budget holds only if the longest possible
+outage is within it, and is broken only if the shortest possible one is not.
 """
 
 import math
 from collections import defaultdict
 
 from acpchaos.check.answer import answer, unproven
-from acpchaos.check.outage import Outage, longest_outage
+from acpchaos.check.endpoints import streams
+from acpchaos.check.outage import Outage, read
 from acpchaos.check.verdict import Verdict
-from acpchaos.check.window import Window, disturbed, due_in, moment
+from acpchaos.check.window import Window, disturbed, due_in, moment, phase
 from acpchaos.record.events import Request
 from acpchaos.record.run import Run
 
@@ -42,18 +45,14 @@ def error_ratio(run: Run, max_ratio: float, flow: str = "") -> Verdict:
 
 
 def never_down(run: Run, longest_gap_s: float) -> Verdict:
-    """No prober and no load went longer than `longest_gap_s` without a good answer.
-
-    Each flow of the prober is held to it, and the load as a whole. Between the two bounds of an
-    outage the record cannot decide.
-    """
+    """No endpoint was down for longer than `longest_gap_s`: each flow of the prober is held to it,
+    and the load as a whole. Down: at most one answer in five is good."""
     window = disturbed(run)
     if window is None:
         return unproven(_NO_PHASES)
-    probes = run.requests("prober")
-    kinds = {f"prober {flow}": run.requests("prober", flow) for flow in {r.flow for r in probes}}
-    kinds["load"] = run.requests("load")
-    if not probes or not all(due_in(requests, window) for requests in kinds.values()):
+    kinds = streams(run)
+    sources = all(run.requests(source) for source in ("prober", "load"))
+    if not sources or not all(due_in(requests, window) for requests in kinds.values()):
         return unproven("prober or load has no request in fault and recovery")
     return _within(run, kinds, window, longest_gap_s)
 
@@ -71,15 +70,21 @@ def longest_gap(run: Run, max_s: float, source: str = "prober", flow: str = "") 
 
 def _within(run: Run, kinds: dict[str, list[Request]], window: Window, budget_s: float) -> Verdict:
     """Judge the worst outage over all kinds of requests against the budget."""
-    outages = {kind: longest_outage(requests, window) for kind, requests in sorted(kinds.items())}
-    kind, worst = max(outages.items(), key=lambda item: (item[1].most_s, item[0]))
-    surely = {each: outage for each, outage in outages.items() if outage.least_s > budget_s}
-    if surely:
-        kind, worst = max(surely.items(), key=lambda item: (item[1].least_s, item[0]))
-        return answer(False, _told(kind, worst), worst.most_s, budget_s, "s", _where(run, worst))
+    steady = phase(run, "steady")
+    readings = {kind: read(requests, window, steady) for kind, requests in kinds.items()}
+    seen = {kind: reading for kind, reading in readings.items() if reading is not None}
+    if silent := sorted(readings.keys() - seen.keys()):
+        return unproven(f"nothing was answered in fault and recovery: {', '.join(silent)}")
+    sure = {kind: reading.surest for kind, reading in seen.items()}
+    kind, surest = max(sure.items(), key=lambda item: (item[1].least_s, item[0]))
+    if surest.least_s > budget_s:
+        told = _told(kind, surest)
+        return answer(False, told, surest.most_s, budget_s, "s", _where(run, surest))
+    possible = {kind: reading.longest for kind, reading in seen.items()}
+    kind, worst = max(possible.items(), key=lambda item: (item[1].most_s, item[0]))
     if worst.most_s > budget_s:
         return unproven(
-            f"{_told(kind, worst)}, and the budget of {budget_s:g} s lies between these bounds",
+            f"{_told(kind, worst)}; the budget of {budget_s:g} s lies between these bounds",
             worst.most_s,
             "s",
         )
@@ -87,14 +92,26 @@ def _within(run: Run, kinds: dict[str, list[Request]], window: Window, budget_s:
 
 
 def _told(kind: str, outage: Outage) -> str:
-    return (
-        f"{kind} went {outage.most_s:.2f} s from one good answer to the next; "
-        f"{outage.least_s:.2f} s of it was seen failing"
-    )
+    if not outage.failed and not outage.slow:
+        return (
+            f"{kind} was not seen down; an outage of {outage.most_s:.2f} s at most could hide "
+            "between two good answers"
+        )
+    signs = [
+        f"{count} {what}" for count, what in ((outage.failed, "failed"), (outage.slow, "slow"))
+    ]
+    told = ", ".join(sign for sign in signs if not sign.startswith("0 "))
+    end = "" if outage.ended else ", and had not ended"
+    return f"{kind} was down for {outage.least_s:.2f} to {outage.most_s:.2f} s ({told}{end})"
 
 
 def _where(run: Run, outage: Outage) -> tuple[str, ...]:
-    return (f"from {moment(run, outage.from_ns)}", f"until {moment(run, outage.until_ns)}")
+    """The bounds of begin and end: last good answer, first failure, last failure, good again."""
+    return (
+        f"began between {moment(run, outage.begin.from_ns)} and "
+        f"{moment(run, outage.begin.until_ns)}",
+        f"ended between {moment(run, outage.end.from_ns)} and {moment(run, outage.end.until_ns)}",
+    )
 
 
 def _failed_by_flow(due: list[Request]) -> dict[str, tuple[int, int]]:

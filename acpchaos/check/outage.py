@@ -1,52 +1,118 @@
-"""The longest time without a good answer, with both bounds, from a request history.
+"""An outage as interval bounds: it began within one span, it ended within another.
 
-Room: check. It measures only. The upper bound is what nobody can dispute: good answer to good
-answer. The lower bound is what was seen to fail: first bad request due to last bad one ended.
+Room: check. It measures only; budgets are judged elsewhere. What single requests prove stands in
+check/samples.py. Between two neighbouring moments of lasting service lies at most one outage. It
+began between the last good answer and the first failure, and ended between the last failure and the
+next good answer that lasts. So it lasted at least from the first failure to the last one, and at
+most from good answer to good answer.
+
+How many of the answers must be good for the first of them to last is the caller's: SERVING_RATIO
+for "down" (one lucky answer does not split an outage, and one replica of three that answers is not
+down), SUSTAINED_RATIO for "impaired" (as good as before, for all who ask).
 """
 
-from bisect import bisect_left
 from itertools import pairwise
 from typing import NamedTuple
 
-from acpchaos.check.window import Window, seconds
+from acpchaos.check.samples import UNKNOWN_NS, Gap, answered, gaps, reaction_ns, samples
+from acpchaos.check.window import NS_PER_S, Window, due_in, seconds
 from acpchaos.record.events import Request
 
+SERVING_RATIO = 0.2  # down: at most one answer in five is good
+SUSTAINED_RATIO = 0.9  # impaired: more than one in ten is bad
 
-class Outage(NamedTuple):
-    """A stretch without a good answer. `least_s` <= true length <= `most_s`."""
+
+class Span(NamedTuple):
+    """A moment known only to lie within these bounds."""
 
     from_ns: int
     until_ns: int
-    least_s: float
-    most_s: float
+
+    @property
+    def resolution_s(self) -> float:
+        return seconds(self.from_ns, self.until_ns)
 
 
-def longest_outage(requests: list[Request], window: Window) -> Outage:
-    """The worst stretch that touches the window, for requests of one kind.
+class Outage(NamedTuple):
+    """`begin` reaches from the last good answer to the first failure, `end` from the last failure
+    to the first lasting good answer. Without any sign of want it is a silence: nobody saw an
+    outage, but one could have begun and ended in it."""
 
-    A stretch ends with the answer of the next good request, or with the window. The last good
-    answer before the window opens the first stretch.
-    """
-    by_end = sorted(requests, key=lambda request: request.t_ns)
-    good = [request for request in by_end if not request.error]
-    earlier = [request.t_ns for request in good if request.t_ns < window.begin_ns]
-    inside = [request for request in good if window.holds(request.t_ns)]
-    edges: list[tuple[int, Request | None]] = [(max(earlier, default=window.begin_ns), None)]
-    edges += [(request.t_ns, request) for request in inside]
-    edges.append((window.end_ns, None))
-    bad = sorted((r for r in requests if r.error), key=lambda request: request.intended_ns)
-    outages = [_between(begin, end, closing, bad) for (begin, _), (end, closing) in pairwise(edges)]
-    return max(outages, key=lambda outage: (outage.most_s, outage.least_s))
+    begin: Span
+    end: Span
+    failed: int = 0
+    slow: int = 0
+    ended: bool = True
+
+    @property
+    def least_s(self) -> float:
+        """It surely lasted this long: from first to last failure."""
+        return max(0.0, seconds(self.begin.until_ns, self.end.from_ns))
+
+    @property
+    def most_s(self) -> float:
+        """It surely lasted no longer: from last to next good answer."""
+        return seconds(self.begin.from_ns, self.end.until_ns)
 
 
-def _between(from_ns: int, until_ns: int, closing: Request | None, bad: list[Request]) -> Outage:
-    """Both bounds of one stretch; `bad` is sorted by when it was due. A good but slow closing
-    answer was itself a wait."""
-    first, last = (bisect_left(bad, t, key=lambda r: r.intended_ns) for t in (from_ns, until_ns))
-    failed = bad[first:last]
-    waited_s = seconds(max(from_ns, closing.intended_ns), closing.t_ns) if closing else 0.0
-    seen_s = 0.0
-    if failed:
-        last_ns = min(until_ns, max(request.t_ns for request in failed))
-        seen_s = seconds(failed[0].intended_ns, last_ns)
-    return Outage(from_ns, until_ns, max(seen_s, waited_s, 0.0), seconds(from_ns, until_ns))
+class Reading(NamedTuple):
+    """What one stream of requests says about a window."""
+
+    answers: int
+    failed: int
+    unsent: int
+    cadence_s: float  # median time between two requests that were due
+    reaction_s: float | None
+    outages: tuple[Outage, ...]
+    longest: Outage  # the stretch that may have lasted longest, seen or not
+
+    @property
+    def surest(self) -> Outage:
+        """The stretch that surely lasted longest."""
+        found = (*self.outages, self.longest)
+        return max(found, key=lambda each: (each.least_s, each.most_s))
+
+
+def read(
+    requests: list[Request],
+    window: Window,
+    steady: Window | None,
+    ratio: float = SERVING_RATIO,
+) -> Reading | None:
+    """All outages that touch the window; None when nothing was answered in it: zero samples are
+    unknown, never zero seconds. `steady` is where the reaction is learnt, `ratio` the share of good
+    answers above which the service is there."""
+    answers = answered(requests, window)
+    if not answers:
+        return None
+    within_ns = reaction_ns(requests, steady)
+    found = samples(requests, within_ns)
+    stretches = [_stretch(gap, window) for gap in gaps(found, ratio, window, within_ns)]
+    due = [request.intended_ns for request in due_in(requests, window)]
+    return Reading(
+        answers=len(answers),
+        failed=sum(bool(request.error) for request in answers),
+        unsent=len(due) - len(answers),
+        cadence_s=_median_step_s(due),
+        reaction_s=None if within_ns == UNKNOWN_NS else within_ns / NS_PER_S,
+        outages=tuple(each for each in stretches if each.failed or each.least_s > 0),
+        longest=max(stretches, key=lambda each: (each.most_s, each.least_s)),
+    )
+
+
+def _median_step_s(due_ns: list[int]) -> float:
+    steps = sorted(b - a for a, b in pairwise(due_ns))
+    return steps[len(steps) // 2] / NS_PER_S if steps else 0.0
+
+
+def _stretch(gap: Gap, window: Window) -> Outage:
+    """The outage that may lie in a gap, with what surely shows it."""
+    first_ns = min((each.hi_ns for each in gap.wants), default=gap.right_ns)
+    last_ns = max((each.lo_ns for each in gap.wants), default=gap.left_ns)
+    return Outage(
+        begin=Span(gap.left_ns, min(first_ns, gap.right_ns)),
+        end=Span(min(last_ns, gap.right_ns), gap.right_ns),
+        failed=sum(not each.good for each in gap.wants),
+        slow=sum(each.good for each in gap.wants),
+        ended=gap.right_ns < window.end_ns,
+    )

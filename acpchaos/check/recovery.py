@@ -7,9 +7,19 @@ is a failure, never a number.
 from itertools import pairwise
 
 from acpchaos.check.answer import answer, not_applicable, unproven
+from acpchaos.check.outage import Span
+from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.sight import autoscaler_until, nodes_at, pods_at, ready_at, ready_counts
 from acpchaos.check.verdict import Verdict
-from acpchaos.check.window import Window, disturbed, due_in, moment, seconds, struck_ns
+from acpchaos.check.window import (
+    Window,
+    clock_bound_ns,
+    disturbed,
+    due_in,
+    moment,
+    seconds,
+    struck_ns,
+)
 from acpchaos.record.events import Node, Pod, Request
 from acpchaos.record.run import Run
 
@@ -147,7 +157,9 @@ def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
     """Each flow of the load works again, lastingly, within `within_s` seconds of the fault.
 
     A flow is back with its first good answer after the last two failures in a row; at least
-    SETTLED requests must follow, of which no more than SETTLED_BAD_RATIO fail.
+    SETTLED requests must follow, of which no more than SETTLED_BAD_RATIO fail. The true moment lies
+    between the last failure before that answer and its arrival, give or take the clocks: what
+    lies on both sides of the budget is undecided.
     """
     window, since_ns = disturbed(run), struck_ns(run)
     if window is None or since_ns is None:
@@ -155,25 +167,43 @@ def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
     flows = [flow] if flow else sorted(run.scenario.load.mix)
     if not flows:
         return unproven("the record does not name the flows of its load")
-    took: dict[str, float] = {}
+    took: dict[str, tuple[float, float]] = {}
     since = Window(min(since_ns, window.begin_ns), window.end_ns)
     for name in flows:
         due = due_in(run.requests("load", name), since)
-        back_ns, followers = _settled(due)
-        if back_ns is None and due and len(due) >= SETTLED:
+        back, followers = _settled(due)
+        if back is None and due and len(due) >= SETTLED:
             why = f"{name} was still failing when the record ended"
             return answer(False, why, "never", within_s, "s", (moment(run, due[-1].t_ns),))
-        if back_ns is None or followers < SETTLED:
+        if back is None or followers < SETTLED:
             return unproven(f"{name}: {followers} requests after its return, {SETTLED} are needed")
-        took[name] = max(0.0, seconds(since_ns, back_ns))
-    worst, took_s = max(took.items(), key=lambda item: (item[1], item[0]))
-    why = f"all {len(took)} flows work again; the last was {worst} after {took_s:.1f} s"
-    evidence = tuple(f"{name}: {value_s:.1f} s" for name, value_s in took.items())
-    return answer(took_s <= within_s, why, took_s, within_s, "s", evidence)
+        took[name] = _bounds_s(run, since_ns, back)
+    worst, (least_s, most_s) = max(took.items(), key=lambda item: (item[1][1], item[0]))
+    why = (
+        f"all {len(took)} flows work again; the last was {worst} after "
+        f"{least_s:.1f} to {most_s:.1f} s"
+    )
+    evidence = tuple(
+        f"{name}: {low_s:.1f} to {high_s:.1f} s" for name, (low_s, high_s) in took.items()
+    )
+    surely_s = max(low_s for low_s, _ in took.values())
+    if surely_s <= within_s < most_s:
+        return unproven(
+            f"{why}; the budget of {within_s:g} s lies between these bounds", most_s, "s"
+        )
+    return answer(most_s <= within_s, why, most_s, within_s, "s", evidence)
 
 
-def _settled(due: list[Request]) -> tuple[int | None, int]:
-    """(end of the first good request of the lasting recovery or None, requests from it on)."""
+def _bounds_s(run: Run, since_ns: int, back: Span) -> tuple[float, float]:
+    """(least, most) seconds from the fault to a return, told across two clocks."""
+    apart_ns = clock_bound_ns(run)
+    least_s = seconds(since_ns, back.from_ns - apart_ns)
+    most_s = seconds(since_ns, back.until_ns + apart_ns)
+    return max(0.0, least_s), max(0.0, most_s)
+
+
+def _settled(due: list[Request]) -> tuple[Span | None, int]:
+    """(bounds of the lasting recovery or None, requests from its first good one on)."""
     first = 0
     for index, (one, two) in enumerate(pairwise(due)):
         if one.error and two.error:
@@ -183,5 +213,7 @@ def _settled(due: list[Request]) -> tuple[int | None, int]:
     rest = due[first:]
     if not rest or sum(bool(r.error) for r in rest) > SETTLED_BAD_RATIO * len(rest):
         return None, len(rest)
-    never_failed = first == 0
-    return (due[0].intended_ns if never_failed else rest[0].t_ns), len(rest)
+    if first == 0:  # never away, so back before anything began
+        return Span(0, 0), len(rest)
+    failed_ns = [r.start_ns for r in due[:first] if r.error and r.error != NEVER_SENT]
+    return Span(min(max(failed_ns, default=0), rest[0].t_ns), rest[0].t_ns), len(rest)

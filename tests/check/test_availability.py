@@ -1,44 +1,24 @@
 """Checks of availability: each passes on a record that shows its claim, fails for its own
 reason, and decides nothing when the record is silent."""
 
-import pytest
 from golden import records
-from golden.records import at
 
 from acpchaos.check import (
     availability,
 )
-from acpchaos.check.outage import longest_outage
-from acpchaos.check.window import Window
 
 from .judging import F, I, P, expect, played, probes
-
-
-def test_an_outage_lies_between_its_bounds() -> None:
-    outage = longest_outage(probes((40, 43)), Window(at(30), at(80)))
-    assert outage.least_s == pytest.approx(2.82, abs=0.01)  # 15 probes, first due to last ended
-    assert outage.most_s == pytest.approx(3.2, abs=0.01)  # good answer to good answer
-    assert outage.least_s <= 3 <= outage.most_s
-
-
-def test_an_outage_that_never_ends_lasts_until_the_window_does() -> None:
-    outage = longest_outage(probes((40, 99)), Window(at(30), at(80)))
-    assert outage.until_ns == at(80)
-    assert outage.most_s == pytest.approx(40.18, abs=0.01)
-
-
-def test_a_slow_good_answer_is_a_wait() -> None:
-    slow = records.request(40, "x", "prober", t_ns=at(45))
-    others = [records.request(s, "x", "prober") for s in (39, 46)]
-    outage = longest_outage([*others, slow], Window(at(38), at(47)))
-    assert outage.least_s == pytest.approx(5.0)
 
 
 def test_between_the_bounds_nothing_is_decided() -> None:
     run = played(*records.load(), *probes((40, 43)))
     expect(availability.never_down(run, longest_gap_s=3.0), I, "between these bounds")
     expect(availability.never_down(run, longest_gap_s=2.5), F, "prober client_credentials")
-    expect(availability.never_down(run, longest_gap_s=3.5), P, "3.20 s")
+    verdict = expect(availability.never_down(run, longest_gap_s=3.5), P, "2.78 to 3.22 s")
+    assert verdict.measured == 3.22
+    assert verdict.evidence == (
+        "began between fault+7.8 s and fault+8.0 s", "ended between fault+10.8 s and fault+11.0 s"
+    )  # fmt: skip
 
 
 def test_never_down_needs_prober_and_load() -> None:
@@ -47,9 +27,25 @@ def test_never_down_needs_prober_and_load() -> None:
     expect(availability.never_down(records.run_of([]), 2), I, "no fault and recovery phase")
 
 
+def test_an_outage_that_did_not_end_is_said_so() -> None:
+    run = played(*records.load(), *probes((40, 99)))
+    expect(availability.never_down(run, 5), F, "had not ended")
+
+
+def test_the_load_is_held_to_it_as_a_whole() -> None:
+    down = records.changed(records.load(), records.due_between(40, 44), error="http_503")
+    expect(availability.never_down(played(*down, *probes()), 2), F, "load was down for 3.")
+    one = records.changed(records.load(), lambda e: e.flow == "introspect", error="http_503")
+    expect(availability.never_down(played(*one, *probes()), 2), P, "load")
+
+
 def test_longest_gap_of_one_flow() -> None:
     run = played(*probes((40, 43)))
-    expect(availability.longest_gap(run, 2, flow="client_credentials"), F, "went 3.20 s")
+    expect(
+        availability.longest_gap(run, 2, flow="client_credentials"),
+        F,
+        "down for 2.78 to 3.22 s (15 failed)",
+    )
     expect(availability.longest_gap(run, 2, flow="discovery"), I, "no request")
 
 

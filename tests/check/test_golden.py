@@ -23,7 +23,7 @@ ALL = ("never-down", "errors", "replicas", "sessions")
 # builder, verdict of each claim, words that the reason must hold
 EXPECTED = [
     (records.good, (P, P, P, P), ""),
-    (records.outage, (F, F, P, P), "good answer"),
+    (records.outage, (F, F, P, P), "was down for 5."),
     (records.lost_session, (P, P, P, F), "lost undeclared"),
     (records.fault_did_nothing, (I, I, I, I), "not installed"),
     (records.too_little_load, (I, I, I, I), "load too thin"),

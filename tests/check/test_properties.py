@@ -8,9 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acpchaos.check.judge import encode, judge
-from acpchaos.check.outage import longest_outage
 from acpchaos.check.verdict import Outcome
-from acpchaos.check.window import Window
 from acpchaos.record.events import (
     AnyEvent,
     Autoscaler,
@@ -126,28 +124,6 @@ def test_the_same_record_judges_alike_in_any_order(order: records.Callable) -> N
     assert encode(judge(records.run_of(shuffled, CLAIMS))) == encode(
         judge(records.run_of(EVENTS, CLAIMS))
     )
-
-
-@given(
-    good=st.lists(st.booleans(), min_size=1, max_size=60),
-    flipped=st.integers(0, 59),
-)
-@settings(max_examples=200, deadline=None, derandomize=True)
-def test_the_bounds_of_an_outage_hold_and_only_grow(good: list[bool], flipped: int) -> None:
-    window = Window(records.at(0), records.at(len(good)))
-
-    def measured(answers: list[bool]) -> tuple[float, float]:
-        requests = [
-            records.request(n, "x", "prober", error="" if ok else "reset")
-            for n, ok in enumerate(answers)
-        ]
-        outage = longest_outage(requests, window)
-        return outage.least_s, outage.most_s
-
-    least_s, most_s = measured(good)
-    assert 0 <= least_s <= most_s
-    worse = [ok and n != flipped for n, ok in enumerate(good)]
-    assert measured(worse)[1] >= most_s
 
 
 def test_scaling_claims_need_their_events() -> None:

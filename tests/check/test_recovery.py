@@ -102,6 +102,16 @@ def test_the_service_recovers_in_time_or_not() -> None:
     verdict = expect(recovery.service_recovers(played(*down), 20), P, "all 3 flows work again")
     assert isinstance(verdict.measured, float) and 18 <= verdict.measured <= 18.5
     expect(recovery.service_recovers(played(*down), 15), F, "the last was")
+    undecided = expect(recovery.service_recovers(played(*down), 18.0), I, "between these bounds")
+    assert "after 17.9 to 18.3 s" in undecided.why
+
+
+def test_clocks_that_stand_apart_widen_the_bounds_of_a_recovery() -> None:
+    down = records.changed(records.load(), records.due_between(33, 50), error="http_503")
+    run = played(*down)
+    expect(recovery.service_recovers(run, 18.5), P, "all 3 flows")
+    run.meta.clock_offsets_ms["load"] = -600.0
+    expect(recovery.service_recovers(run, 18.5), I, "17.3 to 18.9 s")
 
 
 def test_a_lucky_answer_is_no_recovery() -> None:
