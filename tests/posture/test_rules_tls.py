@@ -13,6 +13,7 @@ from .building_x509 import chain
 
 POD = f"pod {ACP}/acp-5d4f-x:8443"
 INGRESS = "ingress https://localhost:8443"
+SWITCH = "data[extraconfig.yaml].server.dangerous_disable_tls"
 
 
 def test_the_hardened_lab_passes() -> None:
@@ -32,10 +33,10 @@ def pod_spec(snapshot: Snapshot) -> Any:
 def test_tls_disabled_in_a_file_fails_for_every_workload_that_reads_it() -> None:
     snapshot = hardened()
     configured(snapshot, {"server": {"dangerous_disable_tls": True}})
-    where = f"ConfigMap {ACP}/acp[extraconfig.yaml]"
-    fails(snapshot, "HARD-29", where, "server.dangerous_disable_tls", "True")
+    where = f"ConfigMap {ACP}/acp"
+    fails(snapshot, "HARD-29", where, SWITCH, "True")
     configured(snapshot, {"server": {"dangerous_disable_tls": "yes"}})
-    fails(snapshot, "HARD-29", where, "server.dangerous_disable_tls", "yes")
+    fails(snapshot, "HARD-29", where, SWITCH, "yes")
     configured(snapshot, {"server": {"dangerous_disable_tls": False}})
     passes(snapshot, "HARD-29")
 
@@ -59,8 +60,8 @@ def test_tls_disabled_by_a_flag_fails(flag: str) -> None:
 def test_another_port_fails() -> None:
     snapshot = hardened()
     configured(snapshot, {"server": {"port": 8080}})
-    where = f"ConfigMap {ACP}/acp[extraconfig.yaml]"
-    fails(snapshot, "HARD-29", where, "server.port", "8080")
+    where = f"ConfigMap {ACP}/acp"
+    fails(snapshot, "HARD-29", where, "data[extraconfig.yaml].server.port", "8080")
     snapshot = hardened()
     pod_spec(snapshot)["containers"][0]["ports"][0]["containerPort"] = 8080
     field = "spec.template.spec.containers[0].ports[0].containerPort"
@@ -176,5 +177,5 @@ def test_manifests_fail_what_they_show_and_pass_nothing_without_a_handshake() ->
     manifests = replaced(snapshot, source="manifests")
     undecided(manifests, "HARD-29", "no certificate was seen")
     configured(manifests, {"server": {"dangerous_disable_tls": True}})
-    where = f"ConfigMap {ACP}/acp[extraconfig.yaml]"
-    fails(manifests, "HARD-29", where, "server.dangerous_disable_tls")
+    where = f"ConfigMap {ACP}/acp"
+    fails(manifests, "HARD-29", where, SWITCH)

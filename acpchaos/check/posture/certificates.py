@@ -40,7 +40,7 @@ _OWN = "chart values certificate.cert and certificate.key, or certManager.enable
 def _place(view: View) -> tuple[str, str]:
     """(namespace, name) of the Secret that is mounted where ACP's configuration looks."""
     main = next(pods for pods in view.acp if pods.role == "acp")
-    doors = [*view.setting(main, _PATH), *view.flag(main, "server.cert.path")]
+    doors = [*view.setting(main, _PATH), *view.flag(main, "server.cert.path", valued=True)]
     path = str(doors[-1].value) if doors else _DEFAULT_PATH
     source = view.mounted(main, path)
     if source and source[0] == "Secret":

@@ -43,7 +43,7 @@ def _listens(view: View, pods: Pods) -> Judgement:
     for door in [*view.setting(pods, _SWITCH), *switched]:
         if str(door.value).lower() not in ("false", ""):
             findings.append(_finding(door.object, door.field, door.value, "false or absent"))
-    for door in [*view.setting(pods, "server.port"), *view.flag(pods, "server.port")]:
+    for door in [*view.setting(pods, "server.port"), *view.flag(pods, "server.port", valued=True)]:
         if str(door.value) != "8443":
             findings.append(_finding(door.object, door.field, door.value, "8443"))
     for container in containers(pods):
