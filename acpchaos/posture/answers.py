@@ -92,7 +92,7 @@ def ask(profile: Profile, sealer: Sealer, read_secret: ReadSecret | None = None)
     try:
         token = _token(send, profile, read_secret)
     except (AcpchaosError, oidc.StepFailed) as error:
-        asked.unread[f"answer {TENANTS}"] = f"no token of the client system: {_first_line(error)}"
+        asked.unread[f"answer {TENANTS}"] = f"no token of the client system: {_reason(error)}"
     else:
         _ask_all(_Api(send, profile.service.base_url, token), asked)
     change = partial(sealed_value, sealer)
@@ -116,7 +116,9 @@ class _NoClient(AcpchaosError):
         super().__init__(seen, "nothing to ask with", "add it: id and a reference to its secret")
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: AcpchaosError | oidc.StepFailed) -> str:
+    if isinstance(error, oidc.StepFailed):
+        return f"{error}, {error.answer.error or f'HTTP {error.answer.status}'}"
     return str(error).partition("\n")[0]
 
 
