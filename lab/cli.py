@@ -50,12 +50,19 @@ def lab() -> None:
 @lab.command("up")
 @click.option("--size", type=click.Choice(["default", "full"]), default="default")
 @click.option("--images", type=click.Choice(["auto", "published", "built"]), default="auto")
+@click.option(
+    "--install",
+    type=click.Choice(sorted(up.OVERLAYS)),
+    default="hardened",
+    show_default=True,
+    help="ACP as it should be run, or as the chart installs it when no value is set",
+)
 @click.option("--bare", is_flag=True, help="the cluster alone, without stores and ACP")
 @_explained
-def up_command(size: str, images: str, bare: bool) -> None:
+def up_command(size: str, images: str, install: str, bare: bool) -> None:
     """Make the lab ready, from whatever is there already."""
     source = _source(images)
-    up.up(up.Plan(size=size, images=source, bare=bare), _say)
+    up.up(up.Plan(size=size, images=source, install=install, bare=bare), _say)
 
 
 def _source(images: str) -> str:

@@ -19,13 +19,24 @@ _CLIENTS = {
 }
 
 
-def render(state: State, identity: Mapping[str, str], context: str, base_url: str) -> str:
+ISSUERS = {"jwt": "/acme/main", "opaque": "/acme/opaque"}
+DEFAULT_ISSUERS = {"jwt": "/default/default", "opaque": "/default/default"}  # nothing is imported
+
+
+def render(
+    state: State,
+    identity: Mapping[str, str],
+    context: str,
+    base_url: str,
+    issuers: Mapping[str, str] = ISSUERS,
+) -> str:
     """TOML text; every path absolute, since profiles resolve relative ones from their own
     folder.
     """
     sections: dict[str, dict[str, str | int]] = {
         "cluster": {"kubeconfig": str(state.kubeconfig), "context": context, **identity},
         "service": {"base_url": base_url, "ca_file": str(state.ca_file)},
+        "service.issuers": dict(issuers),
     }
     for name, (client, secret, redirect) in _CLIENTS.items():
         section: dict[str, str | int] = {"id": client, "secret": f"file:{state.secrets / secret}"}

@@ -10,11 +10,13 @@ import secrets as randomness
 import string
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from lab.certificates import Issued, issue, load_or_make_ca
 from lab.paths import LAB_DIR, State
+from lab.standin.settings import BUILT_IN_SYSTEM_SECRET
 
 SEED_TEMPLATE = LAB_DIR / "manifests" / "acp" / "seed.yaml.tmpl"
 ACP, STORES = "acp-system", "object-stores"
@@ -84,14 +86,22 @@ def names_of(services: tuple[str, ...], namespace: str) -> list[str]:
     return [service + suffix for service in services for suffix in suffixes]
 
 
-def objects(state: State, base_url: str) -> list[dict[str, object]]:
+def objects(state: State, base_url: str, published: Path | None = None) -> list[dict[str, object]]:
     """Kubernetes objects of all secrets, ready to be applied; `base_url` is where clients reach
-    ACP.
+    ACP. `published` is a folder with the chart's certificate: then ACP gets that one, and no system
+    secret and no data keys of its own, as when the chart is installed without values.
     """
     values = generate(state)
     authority = load_or_make_ca(state.root)
+    config = _acp_config(values, base_url)
+    if published:
+        (state.secrets / "system-client-secret").write_text(BUILT_IN_SYSTEM_SECRET)
+        config = {key: value for key, value in config.items() if key not in ("system", "secrets")}
+    acp_secret = _secret(ACP, "acp-secret", {"config.yaml": yaml.safe_dump(config)})
+    if published:
+        acp_secret["metadata"] |= {"labels": {"app.kubernetes.io/managed-by": "Helm"}}
     made = [
-        _secret(ACP, "acp-secret", {"config.yaml": _acp_config(values, base_url)}),
+        acp_secret,
         _secret(ACP, "redis-cluster", {"redis-password": values["redis-password"]}),
         *(
             _secret(ACP, store, _store_passwords(values, store))
@@ -104,6 +114,9 @@ def objects(state: State, base_url: str) -> list[dict[str, object]]:
         made.append(_secret(ACP, "acp-import", {"seed.yaml": _seed(values, base_url)}))
     for name, (namespace, services) in SERVERS.items():
         leaf = issue(authority, state.root / "tls" / name, names_of(services, namespace))
+        if published and name == "acp-tls":
+            words = ((published / each).read_text() for each in ("cert.pem", "cert-key.pem"))
+            leaf = Issued(*words)
         made.append(_secret(namespace, name, _tls(leaf, authority), kind="kubernetes.io/tls"))
     made.append(
         {
@@ -118,7 +131,7 @@ def objects(state: State, base_url: str) -> list[dict[str, object]]:
 
 def _secret(
     namespace: str, name: str, data: Mapping[str, str], kind: str = "Opaque"
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -157,18 +170,16 @@ def _pgbackrest(values: Mapping[str, str], ca: str) -> dict[str, str]:
     return made
 
 
-def _acp_config(values: Mapping[str, str], base_url: str) -> str:
+def _acp_config(values: Mapping[str, str], base_url: str) -> dict[str, object]:
     """The last of ACP's configuration files, so that its settings win over the ConfigMap's."""
-    return yaml.safe_dump(
-        {
-            "server": {"url": base_url},
-            "system": {"secret": values["system-client-secret"]},
-            "secrets": [{"id": values["data-key-id"], "key": values["data-key"]}],
-            "redis": {"password": values["redis-password"]},
-            "sql": {"url": _database_url(values, "postgresql")},
-            "timescale": {"url": _database_url(values, "timescaledb")},
-        }
-    )
+    return {
+        "server": {"url": base_url},
+        "system": {"secret": values["system-client-secret"]},
+        "secrets": [{"id": values["data-key-id"], "key": values["data-key"]}],
+        "redis": {"password": values["redis-password"]},
+        "sql": {"url": _database_url(values, "postgresql")},
+        "timescale": {"url": _database_url(values, "timescaledb")},
+    }
 
 
 def _database_url(values: Mapping[str, str], store: str) -> str:

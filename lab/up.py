@@ -29,7 +29,7 @@ from lab.rootfs import BASES, Base, make_base
 from lab.steps import Say, Step, Walk, walk
 
 MANIFESTS = LAB_DIR / "manifests"
-OVERLAY = MANIFESTS / "overlays" / "hardened"
+OVERLAYS = {path.name: path for path in (MANIFESTS / "overlays").iterdir() if path.is_dir()}
 NAMESPACES = ("acp-system", "object-stores", "ingress")
 ALLOWED = {"acpchaos.io/allowed": "true"}
 APPLIED = "acpchaos.io/applied"  # on the namespace: key of the manifests that stand in it
@@ -42,6 +42,7 @@ class Plan:
 
     size: str = "default"
     images: str = "built"
+    install: str = "hardened"
     bare: bool = False
 
 
@@ -96,7 +97,7 @@ def steps(cluster: Cluster, plan: Plan) -> list[Step]:
         made.append(_node_image(shop))
         made += [_load_balancer(shop)] if plan.size == "full" else []
     made += _cluster_steps(cluster, plan)
-    return made if plan.bare else [*made, *_application_steps(cluster)]
+    return made if plan.bare else [*made, *_application_steps(cluster, OVERLAYS[plan.install])]
 
 
 def _configure_engine() -> None:
@@ -148,18 +149,27 @@ def _load_balancer(shop: Workshop) -> Step:
 
 
 def _cluster_steps(cluster: Cluster, plan: Plan) -> list[Step]:
+    def alive() -> bool:
+        return _alive(cluster) and _same_install(cluster, plan.install)
+
     def create() -> str:
         port = free_port(PREFERRED_INGRESS_PORT)
         image = published.NODE_IMAGE if plan.images == "published" else node_reference(cluster.shop)
         cluster.create(size=plan.size, ingress_port=port, image=image)
-        state = {"ingress_port": port, "size": plan.size, "images": plan.images, "image": image}
+        state = {
+            "ingress_port": port,
+            "size": plan.size,
+            "images": plan.images,
+            "install": plan.install,
+            "image": image,
+        }
         cluster.state.state_file.write_text(json.dumps(state, indent=1))
         return f"ingress at 127.0.0.1:{port}"
 
     return [
-        Step("kind cluster", 75, create, lambda: _alive(cluster)),
+        Step("kind cluster", 75, create, alive),
         Step("network, storage, metrics, ingress", 5, lambda: _apply_system(cluster)),
-        Step("secrets and certificates", 2, lambda: _apply_secrets(cluster)),
+        Step("secrets and certificates", 2, lambda: _apply_secrets(cluster, plan.install)),
     ]
 
 
@@ -178,6 +188,18 @@ def _alive(cluster: Cluster) -> bool:
     return ready
 
 
+def _same_install(cluster: Cluster, install: str) -> bool:
+    """True, or LabError: what one install left in SQL would make the other look wrong."""
+    found = json.loads(cluster.state.state_file.read_text()).get("install", "hardened")
+    if found != install:
+        raise LabError(
+            f"lab up --install {install}",
+            f"the running lab was made with --install {found}",
+            "acpchaos lab down, then the same command again",
+        )
+    return True
+
+
 def _apply_system(cluster: Cluster) -> None:
     folder = COMPONENTS_DIR / "contour"
     module = read(
@@ -189,7 +211,7 @@ def _apply_system(cluster: Cluster) -> None:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", *words)
 
 
-def _apply_secrets(cluster: Cluster) -> None:
+def _apply_secrets(cluster: Cluster, install: str) -> None:
     namespaces = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": ALLOWED}}
         if name == "acp-system"
@@ -197,9 +219,16 @@ def _apply_secrets(cluster: Cluster) -> None:
         for name in NAMESPACES
     ]
     cluster.apply(namespaces)
-    cluster.apply(secrets.objects(cluster.state, base_url(cluster)))
+    stock = None if install == "hardened" else OVERLAYS[install]
+    cluster.apply(secrets.objects(cluster.state, base_url(cluster), stock))
     cluster.kubectl("label", "node", "--overwrite", *cluster.workers(), "acpchaos.io/allowed=true")
-    text = profile.render(cluster.state, cluster.identity(), cluster.context, base_url(cluster))
+    text = profile.render(
+        cluster.state,
+        cluster.identity(),
+        cluster.context,
+        base_url(cluster),
+        profile.ISSUERS if install == "hardened" else profile.DEFAULT_ISSUERS,
+    )
     profile.write(text)
 
 
@@ -208,7 +237,7 @@ def base_url(cluster: Cluster) -> str:
     return f"https://localhost:{port}"
 
 
-def _application_steps(cluster: Cluster) -> list[Step]:
+def _application_steps(cluster: Cluster, overlay: Path) -> list[Step]:
     def load() -> None:
         for recipe in APPS:
             build_image(recipe, cluster.shop)  # the code may have changed since the image step
@@ -220,24 +249,24 @@ def _application_steps(cluster: Cluster) -> list[Step]:
         Step(
             "stores and ACP",
             10,
-            lambda: _apply_overlay(cluster),
-            lambda: _overlay_stands(cluster),
+            lambda: _apply_overlay(cluster, overlay),
+            lambda: _overlay_stands(cluster, overlay),
         ),
         Step("all workloads ready", 90, lambda: _wait_ready(cluster)),
     ]
 
 
-def _overlay_stands(cluster: Cluster) -> bool:
+def _overlay_stands(cluster: Cluster, overlay: Path) -> bool:
     """These very manifests were applied and all workloads are ready.
 
     What somebody changed by hand since is left alone, so that a lab can be weakened on purpose and
     then judged; a lab that is not whole gets its manifests again.
     """
-    return _applied(cluster) == _overlay_key(cluster) and not unready(cluster)
+    return _applied(cluster) == _overlay_key(cluster, overlay) and not unready(cluster)
 
 
-def _overlay_key(cluster: Cluster) -> str:
-    return content_key([], cluster.kubectl("kustomize", str(OVERLAY)))
+def _overlay_key(cluster: Cluster, overlay: Path) -> str:
+    return content_key([], cluster.kubectl("kustomize", str(overlay)))
 
 
 def _applied(cluster: Cluster) -> str:
@@ -246,11 +275,11 @@ def _applied(cluster: Cluster) -> str:
     return str(found["metadata"].get("annotations", {}).get(APPLIED, ""))
 
 
-def _apply_overlay(cluster: Cluster) -> None:
+def _apply_overlay(cluster: Cluster, overlay: Path) -> None:
     # a Job cannot be changed, only made again; ACP's are written to be run any number of times
     cluster.kubectl("-n", "acp-system", "delete", "job", "--all", "--ignore-not-found")
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(OVERLAY))
-    mark = f"{APPLIED}={_overlay_key(cluster)}"
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(overlay))
+    mark = f"{APPLIED}={_overlay_key(cluster, overlay)}"
     cluster.kubectl("annotate", "namespace", "acp-system", "--overwrite", mark)
 
 
