@@ -85,23 +85,25 @@ _NEW = click.Path(path_type=Path, dir_okay=False)
 @click.option("--sarif", type=_NEW, help="write SARIF 2.1.0 for code-scanning pages")
 @click.option("--markdown", type=_NEW, help="write a Markdown summary")
 @click.option("--html", type=_NEW, help="write the evidence page")
+@click.option("--compare", type=_EXISTING, help="another review's folder: tell rows that differ")
 @click.option("--sort", type=click.Choice(["outcome", "id"]), default="outcome", show_default=True)
 @click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"))
 def posture(
     sarif: Path | None, markdown: Path | None, html: Path | None, sort: str, reports: Path,
-    attester: tuple[str, ...], **asked: Any,
+    attester: tuple[str, ...], compare: Path | None, **asked: Any,
 ) -> None:  # fmt: skip
     """Judge the 53 hardening rows on a cluster, a snapshot or rendered manifests.
 
     Reads only, unless --allow-probes. Exit code: 0 all held, 1 a row failed, 10 a row could not be
     decided and none failed, 4 usage.
     """
-    from acpchaos.check.posture.folder import ReviewFolder
+    from acpchaos.check.posture.folder import ReviewFolder, read_rows
     from acpchaos.check.verdict import exit_code, merge
-    from acpchaos.report.posture_terminal import print_rows
+    from acpchaos.report.posture_terminal import difference_lines, print_rows
     from acpchaos.report.progress import Progress
     from acpchaos.review import Wish, read_attesters, review
 
+    other = read_rows(compare) if compare else []
     done = review(Wish(attesters=read_attesters(attester), **asked), reports, Progress())
     folder = ReviewFolder(done.folder)
     for own, wanted in (
@@ -111,6 +113,8 @@ def posture(
             wanted.parent.mkdir(parents=True, exist_ok=True)
             wanted.write_bytes(own.read_bytes())
     print_rows(done.rows, by_id=sort == "id")
+    if compare is not None:
+        click.echo("\n".join(["", f"against {compare}:", *difference_lines(other, done.rows)]))
     click.echo(f"evidence: {folder.evidence}")
     sys.exit(exit_code(merge(row.verdict.outcome for row in done.rows)))
 

@@ -74,6 +74,18 @@ def _finding(finding: Finding) -> Iterator[str]:
             yield f"    {name:<6} {_one_line(text)}"
 
 
+def difference_lines(before: Sequence[RowResult], after: Sequence[RowResult]) -> list[str]:
+    """Rows whose verdict differs between two reviews, one line each, and how many."""
+    was = {each.row: each.verdict.outcome for each in before}
+    changed = [each for each in after if was.get(each.row) is not each.verdict.outcome]
+    lines = [
+        f"{each.row}  {each.severity:<8}  {was.get(each.row, 'unknown')} -> {each.verdict.outcome}"
+        f"  {each.statement}"
+        for each in changed
+    ]
+    return [*lines, f"{len(changed)} of {len(after)} rows differ"]
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 

@@ -10,12 +10,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from acpchaos.check.checklist import status_of_rows
+from acpchaos.check.checklist import load_checklist, status_of_rows
 from acpchaos.check.posture.folder import ReviewFolder, read_rows, rejudge
 from acpchaos.check.posture.judge import as_claims
 from acpchaos.check.posture.rule import RowResult
 from acpchaos.check.verdict import JudgedClaim, Outcome, merge
 from acpchaos.errors import UsageError
+from acpchaos.report import posture_docs
 from acpchaos.report.evidence import write_evidence
 from acpchaos.report.junit import row_properties
 from acpchaos.report.posture_markdown import posture_summary
@@ -370,3 +371,25 @@ def test_sarif_is_written_as_utf8_json(reviewed: Reviewed, tmp_path: Path) -> No
 
 def test_claims_name_their_row(reviewed: Reviewed) -> None:
     assert as_claims(reviewed[1])[0].rows == ("HARD-01",)
+
+
+# the generated page
+
+
+def test_the_committed_page_is_the_one_that_the_code_makes() -> None:
+    assert posture_docs.PAGE.read_text(encoding="utf-8") == posture_docs.page(), "type: make docs"
+
+
+def test_the_page_tells_every_row_with_its_rule_and_sabotage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = posture_docs.page()
+    rows = [row.id for row in load_checklist() if row.chapter == "hardening"]
+    assert all(f"### {row}\n" in text for row in rows)
+    section = text[text.index("### HARD-51") : text.index("### HARD-52")]
+    for word in ("**Holds when**", "**Evidence**", "**Remedy**", "**Source**", "**Sabotage**",
+                 "Fails with it: HARD-50.", "Played live and offline."):  # fmt: skip
+        assert word in section
+    monkeypatch.setattr(posture_docs, "read_sabotages", lambda: {})
+    monkeypatch.setattr(posture_docs, "rules", lambda: {})
+    assert "No rule yet: the row is inconclusive." in posture_docs.page()

@@ -159,6 +159,17 @@ def test_what_contradicts_itself_or_cannot_be_read_is_usage(
     assert not (tmp_path / "reports").exists()
 
 
+def test_two_reviews_are_compared_row_by_row(tmp_path: Path, bad: Path) -> None:
+    good = store.write(hardened(), tmp_path / "good")
+    posture(tmp_path, "--snapshot", str(good))
+    (other,) = (tmp_path / "reports").iterdir()
+    done = posture(tmp_path, "--snapshot", str(bad), "--compare", str(other))
+    assert f"{FAILED}  critical  passed -> failed" in done.output
+    assert f"{UNDECIDED}  high      passed -> inconclusive" in done.output
+    assert "HARD-04  critical  passed ->" not in done.output
+    assert posture(tmp_path, "--snapshot", str(bad), "--compare", str(tmp_path)).exit_code == 4
+
+
 def test_a_profile_may_be_stricter_than_the_snapshot(tmp_path: Path, bad: Path) -> None:
     (tmp_path / "strict.toml").write_text(
         '[cluster]\ncontext = "x"\n[service]\nbase_url = "https://localhost:8443"\n'

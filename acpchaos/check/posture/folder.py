@@ -99,6 +99,9 @@ def rejudge(path: Path) -> list[RowResult]:
 def read_rows(path: Path) -> list[RowResult]:
     """The stored rows of a review, or fresh ones."""
     stored = ReviewFolder(path).rows
+    if not is_review(path):
+        seen, next_step = "no review is in it", "name a folder made by: acpchaos posture"
+        raise UsageError(f"read the rows of {path}", seen, next_step)
     if not stored.exists():
         return rejudge(path)
     return msgspec.json.decode(stored.read_bytes(), type=list[RowResult])
