@@ -129,7 +129,7 @@ def restored(cluster: Cluster, run_id: str, change: Change) -> bool:
     found = cluster.find(change["object"], change["name"], change["namespace"])
     if found is None or "deletionTimestamp" in found["metadata"]:
         return False
-    return state(change["object"], found) == change["manifest"]
+    return bool(state(change["object"], found) == change["manifest"])
 
 
 def restore_words(cluster: Cluster, run_id: str, change: Change) -> None:
@@ -140,7 +140,7 @@ def restore_words(cluster: Cluster, run_id: str, change: Change) -> None:
 def words_restored(cluster: Cluster, run_id: str, change: Change) -> bool:
     """Whether labels and annotations are as they were."""
     found = cluster.get(change["object"], change["name"], change["namespace"])
-    return _words(found) == {key: change[key] for key in _OWN}
+    return bool(_words(found) == {key: change[key] for key in _OWN})
 
 
 def restore_secret(cluster: Cluster, run_id: str, change: Change) -> None:

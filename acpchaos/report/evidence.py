@@ -93,7 +93,8 @@ def render(views: list[RunView], reviews: Sequence[ReviewView] = ()) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(value=words.value, moment=moment, slug=_slug)
-    claims = [claim for shown in (*views, *reviews) for claim in shown.claims]
+    claims = [claim for shown in views for claim in shown.claims]
+    claims += [claim for shown in reviews for claim in shown.claims]
     starts_ns = [shown.run.meta.started_ns for shown in views]
     starts_ns += [shown.meta.started_ns for shown in reviews]
     merged = merge(claim.verdict.outcome for claim in claims)

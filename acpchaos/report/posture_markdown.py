@@ -12,8 +12,9 @@ from acpchaos.check.verdict import Outcome, merge
 from acpchaos.record import snapshot as store
 from acpchaos.record.snapshot import Snapshot
 from acpchaos.report.evidence import moment
-from acpchaos.report.posture_scope import Answer, answers
+from acpchaos.report.posture_scope import answers
 from acpchaos.report.posture_words import open_first, seen, summary_line, worst_first
+from acpchaos.report.scope import Answer
 from acpchaos.report.summary import plain
 from acpchaos.report.words import SIGNS
 

@@ -35,7 +35,7 @@ from acpchaos.check.posture.rule import Finding, NoAttestation, Unattested
 from acpchaos.errors import UsageError
 
 ALGORITHMS = ("Ed25519", "ES256")
-_KEYS = {"Ed25519": OKPKey, "ES256": ECKey}
+_KEYS: dict[str, type[OKPKey] | type[ECKey]] = {"Ed25519": OKPKey, "ES256": ECKey}
 _DETACHED = re.compile(r"[\w-]+\.\.[\w-]+")  # another payload in the middle would be a second word
 _ARMOR = re.compile(r"-----[^-]+-----|\s")
 
@@ -140,7 +140,7 @@ def signed(attestation: Attestation, private_pem: bytes) -> Attestation:
             )
         except (JoseError, ValueError, TypeError):
             continue
-        return msgspec.structs.replace(attestation, signature=jws.detach_compact_content(whole))
+        return msgspec.structs.replace(attestation, signature=jws.detach_content(whole))
     raise UsageError(
         f"sign the attestation of {attestation.row}", "the key is no private Ed25519 or P-256 key",
         "make one with: openssl genpkey -algorithm ed25519 -out attest.pem",
