@@ -159,6 +159,25 @@ def test_an_attestation_is_removed_or_signed_for_another_day() -> None:
 
 
 @pytest.mark.parametrize(
+    ("how", "row"),
+    [
+        ("mock", "HARD-25"), ("expired", "HARD-27"), ("sha1", "HARD-27"),
+        ("other-name", "HARD-27"), ("short-key", "HARD-27"), ("self-signed-fake", "HARD-29"),
+    ],
+)  # fmt: skip
+def test_each_wrong_certificate_is_wrong_in_its_way(how: str, row: str) -> None:
+    after = judged(apply(baseline(), [{"served": "ingress", "with": how}]))
+    assert after[row] is Outcome.FAILED
+    failed = {each for each, outcome in after.items() if outcome is Outcome.FAILED}
+    assert failed <= {row, "HARD-27"}, "wrong in more than one way"
+
+
+def test_a_certificate_where_none_was_seen_is_a_mistake() -> None:
+    with pytest.raises(Misses, match="no certificate was seen at service"):
+        apply(baseline(), [{"served": "service", "with": "mock"}])
+
+
+@pytest.mark.parametrize(
     "broken",
     [
         {"row": "HARD-01", "says": "x", "changes": [{"object": "A b/c", "delete": "A b/c"}]},
