@@ -7,6 +7,7 @@ the flag before it in a command line. It must not know Kubernetes kinds.
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import yaml
@@ -18,20 +19,21 @@ Change = Callable[[str, str], str]  # (name, text) -> text
 _PRIVATE_JWK = {"d", "k", "p", "q", "dp", "dq", "qi", "oth"}
 _COMMENT = re.compile(r"#[^\n]*")
 _ANCHOR = re.compile(r"(?:&\S+\s+)?")
-_OPTION = re.compile(r"--[a-z]+(?:[.-][a-z]+)*(?:=.*)?", re.DOTALL)  # a secret may begin with a dash
+# a secret may begin with a dash, too; a word like this is taken for the next flag all the same
+_OPTION = re.compile(r"--[a-z]+(?:[.-][a-z]+)*(?:=.*)?", re.DOTALL)
 _FLAG = re.compile(r"(--?[\w.-]+)=(.*)", re.DOTALL)
 _MOST_NODES = 200_000  # aliases can make a small text a huge document, or an endless one
 
 
 def sealed_tree(value: Any, change: Change, name: str = "") -> Any:
     """The same structure with every text changed; numbers are, where a secret's name stands."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {
             key: sealed_tree(each, change, _name_within(name, str(key), value))
             for key, each in value.items()
         }
     if isinstance(value, list):
-        return _sealed_list(value, change, re.sub(r"s$", "", name))
+        return _sealed_list(value, change, re.sub(r"[sS]$", "", name))
     if isinstance(value, str):
         return change(name, value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -62,31 +64,34 @@ def sealed_value(sealer: Sealer, name: str, text: str) -> str:
     if (flag := _FLAG.fullmatch(text)) is not None and not names_a_secret(name):
         return f"{flag[1]}={sealed_value(sealer, flag[1], flag[2])}"
     if not names_a_secret(name) and ("\n" in text or text.lstrip()[:1] in ("{", "[")):
-        return sealed_document(sealer, text)
+        return sealed_document(sealer, text, name)
     return sealer.value(name, text)
 
 
-def sealed_document(sealer: Sealer, text: str) -> str:
-    """YAML or JSON text with its secrets sealed in place, comments too; any other text as lines."""
+def sealed_document(sealer: Sealer, text: str, name: str = "") -> str:
+    """YAML or JSON text with its secrets sealed in place, comments too; any other text as lines.
+
+    `name` is what the whole is called: the items of a list may take theirs from it.
+    """
     try:
         parsed = _Parsed(text)
     except (yaml.YAMLError, RecursionError, _Unusual):
-        return _sealed_json(sealer, text) or sealer.text(text, lines=True)
+        return _sealed_json(sealer, text, name) or sealer.text(text, lines=True)
 
     edits: dict[int, str] = {}
 
-    def change(name: str, found: str) -> str:
-        new = sealed_value(sealer, name, str(found))
+    def change(called: str, found: str) -> str:
+        new = sealed_value(sealer, called, str(found))
         if new != found and isinstance(found, _Scalar):
             edits[found.start] = new
         return new
 
     for root in parsed.roots:
-        sealed_tree(root, change)
+        sealed_tree(root, change, name)
     return parsed.edited(edits, lambda comment: sealer.text(comment, lines=True))
 
 
-def _sealed_json(sealer: Sealer, text: str) -> str:
+def _sealed_json(sealer: Sealer, text: str, name: str) -> str:
     """JSON that is no YAML, since escapes beyond the basic plane differ; empty for other texts."""
     try:
         found = json.loads(text)
@@ -94,7 +99,7 @@ def _sealed_json(sealer: Sealer, text: str) -> str:
         return ""
     if not isinstance(found, dict | list):
         return ""
-    return json.dumps(sealed_tree(found, lambda name, each: sealed_value(sealer, name, each)))
+    return json.dumps(sealed_tree(found, partial(sealed_value, sealer), name))
 
 
 def expands(text: str) -> bool:

@@ -142,7 +142,7 @@ class Sealer:
         return f"{found[1]}{found[2]}={self.close(unquote(found[3]))}"
 
     def _line(self, found: re.Match[str]) -> str:
-        if not names_a_secret(found[2]) or _done(found[3]):
+        if not _assigns_a_secret(found[2], found[3]):
             return found[0]
         return found[1] + self.close(found[3]) + found[4]
 
@@ -150,9 +150,15 @@ class Sealer:
         text = found[4]
         quote = text[0] if text[0] in "\"'" else ""
         bare = text[1:-1] if quote else text
-        if not names_a_secret(found[3]) or _done(bare):
+        if not _assigns_a_secret(found[3], bare):
             return found[0]
         return found[1] + quote + self.close(bare) + quote
+
+
+def _assigns_a_secret(name: str, value: str) -> bool:
+    """In a text without structure a `key` may be one of an encryption list: its value decides."""
+    named = names_a_secret(name) or (name == "key" and _telling(value))
+    return named and not _done(value)
 
 
 def _done(text: str) -> bool:

@@ -14,7 +14,14 @@ from typing import Any
 import yaml
 
 from acpchaos.posture import helm
-from acpchaos.posture.documents import LOADER, expands, sealed_document, sealed_tree, sealed_value
+from acpchaos.posture.documents import (
+    LOADER,
+    Change,
+    expands,
+    sealed_document,
+    sealed_tree,
+    sealed_value,
+)
 from acpchaos.posture.redaction import Sealer, names_a_secret
 from acpchaos.record.snapshot import LAST_CHANGE, Object
 
@@ -32,6 +39,7 @@ _STATUS = {
     "Kustomization": ("conditions",),
     "HelmRelease": ("conditions",),
 }
+_POD_STATUS = ("phase", "startTime", "podIP", "podIPs", "hostIP")
 _CONTAINER_STATUS = ("name", "image", "imageID", "ready", "restartCount")
 # of a pod only; the workload that made it keeps them
 _POD_SCHEDULING = (
@@ -71,15 +79,15 @@ def sealed_object(kind: str, raw: Object, sealer: Sealer) -> Object:
         content, status = _pod(content), _pod_status(status)
     else:
         status = {key: status[key] for key in _STATUS.get(kind, ()) if key in status}
-    change = partial(sealed_value, sealer)
+    change: Change = partial(sealed_value, sealer)
     if kind == "ExternalSecret":  # its secretKey is the name of a key
         change = partial(_not_a_secret, change)
     kept |= sealed_tree(content, change)
     return kept | ({"status": sealed_tree(status, change)} if status else {})
 
 
-def _not_a_secret(change: Any, name: str, text: str) -> str:
-    return text if name == "secretKey" else str(change(name, text))
+def _not_a_secret(change: Change, name: str, text: str) -> str:
+    return text if name == "secretKey" else change(name, text)
 
 
 def _metadata(raw: Object, sealer: Sealer) -> Object:
@@ -113,7 +121,9 @@ def _last_change(raw: Object) -> str:
 def _config_map(content: Object, sealer: Sealer) -> Object:
     texts = {str(key): str(text) for key, text in (content.get("data") or {}).items()}
     data = {
-        key: sealer.value(key, text) if names_a_secret(key) else sealed_document(sealer, text)
+        key: sealer.value(key, text)
+        if names_a_secret(key)
+        else sealed_document(sealer, text, key.partition(".")[0])
         for key, text in texts.items()
     }
     binary = content.get("binaryData") or {}
@@ -132,7 +142,7 @@ def _pod(content: Object) -> Object:
 
 
 def _pod_status(raw: Object) -> Object:
-    kept = {k: raw[k] for k in ("phase", "startTime", "podIP", "podIPs", "hostIP") if k in raw}
+    kept: Object = {key: raw[key] for key in _POD_STATUS if key in raw}
     for key in ("containerStatuses", "initContainerStatuses"):
         if key in raw:
             kept[key] = [_container_status(each) for each in raw[key]]

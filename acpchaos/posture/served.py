@@ -156,7 +156,7 @@ def _chain(tls: Any) -> list[bytes]:
     leaf alone is told."""
     if hasattr(tls, "get_unverified_chain"):
         return [bytes(each) for each in tls.get_unverified_chain()]
-    inner = getattr(tls, "_sslobj", None)
+    inner: Any = getattr(tls, "_sslobj", None)
     if hasattr(inner, "get_unverified_chain"):
         pems = [each.public_bytes() for each in inner.get_unverified_chain()]
         return [ssl.PEM_cert_to_DER_cert(pem) for pem in pems]

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+from contextlib import suppress
 from typing import BinaryIO
 
 DATA, ERROR = b"\x00", b"\x01"
@@ -19,9 +20,10 @@ def forward(reader: BinaryIO, writer: BinaryIO, port: int, target: tuple[str, in
         return
     with socket.create_connection(target, timeout=5) as pod:
         threading.Thread(target=_from_pod, args=(pod, writer), daemon=True).start()
-        while (data := _receive(reader)) is not None:
-            pod.sendall(data[1:])
-        pod.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # either side may go without a word
+            while (data := _receive(reader)) is not None:
+                pod.sendall(data[1:])
+            pod.shutdown(socket.SHUT_RDWR)
 
 
 def _from_pod(pod: socket.socket, writer: BinaryIO) -> None:

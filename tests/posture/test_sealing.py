@@ -181,6 +181,22 @@ def test_a_url_loses_its_credentials_only(url: str, kept: str) -> None:
     assert kept in found and "sealed:" in found
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SECRETS", '[{"id": "a", "key": "Zk4hY77pQ"}]'),
+        ("ARG", '--secrets=[{"id": "a", "key": "Zk4hY77pQ"}]'),
+        ("config", "x: {{ a }}b\nsecrets:\n  - id: a\n    key: Zk4hY77pQ\n"),
+        ("TOKENS", "- Zk4hY77pQ\n- b\n"),
+    ],
+)
+def test_a_list_of_keys_is_told_by_its_name(name: str, text: str) -> None:
+    found = sealed_value(Sealer(), name, text)
+    assert "Zk4hY77pQ" not in found and "sealed:" in found
+    config = building.raw("ConfigMap", "a", data={f"{name.lower()}.yaml": text})
+    assert "Zk4hY77pQ" not in sealed_object("ConfigMap", config, Sealer())["data"].popitem()[1]
+
+
 def test_a_flag_after_a_secret_flag_stays() -> None:
     args = ["--token", "--dev", "--secret-key", "-x-Y9-ABCD", "--config", "/a,/b"]
     found = sealed_tree({"args": args}, partial(sealed_value, Sealer()))["args"]
