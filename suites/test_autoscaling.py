@@ -37,6 +37,13 @@ AUTOSCALING = Scenario(
             params={"name": "acp"},
         ),
         Claim(
+            id="autoscaling-conforms",
+            says="every step of the HPA is one that its own rules allow, and none is left out",
+            check="conformity.conforms",
+            rows=("HA2-05",),
+            params={"name": "acp"},
+        ),
+        Claim(
             id="autoscaling-latency",
             says="p95 is back in budget while the surge still runs",
             check="scaling.latency_recovers",

@@ -18,7 +18,16 @@ from acpchaos.scenario import Claim
 
 Check = Callable[..., Verdict]
 
-MODULES = ("availability", "configuration", "recovery", "redis", "restore", "scaling", "sessions")
+MODULES = (
+    "availability",
+    "configuration",
+    "conformity",
+    "recovery",
+    "redis",
+    "restore",
+    "scaling",
+    "sessions",
+)
 
 
 def judge(run: Run) -> list[JudgedClaim]:

@@ -140,8 +140,35 @@ class Endpoints(Event, tag="endpoints", frozen=True, kw_only=True):
     ready: tuple[str, ...] = ()
 
 
+class ScalingPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may change in a period. kind: Pods or Percent."""
+
+    kind: str
+    value: int
+    period_s: int
+
+
+class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One direction of an HPA's behavior, as the API server fills it in. select: Max, Min or
+    Disabled. `window_s` is None for scaling in where the controller's own window holds; `tolerance`
+    None where its own does."""
+
+    window_s: int | None = None
+    select: str = "Max"
+    policies: tuple[ScalingPolicy, ...] = ()
+    tolerance: float | None = None
+
+
+class Behavior(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """spec.behavior of an HPA; both None where it has none and the older fixed rules hold."""
+
+    up: ScalingRules | None = None
+    down: ScalingRules | None = None
+
+
 class Autoscaler(Event, tag="autoscaler", frozen=True, kw_only=True):
-    """HPA status. `cpu_percent` is None while metrics are unknown."""
+    """HPA status. `cpu_percent` is None while metrics are unknown. `metrics` counts those of its
+    spec; `behavior` is None in records that did not take it down."""
 
     name: str
     min_replicas: int
@@ -150,6 +177,8 @@ class Autoscaler(Event, tag="autoscaler", frozen=True, kw_only=True):
     desired: int
     target_cpu_percent: int | None = None
     cpu_percent: int | None = None
+    metrics: int = 1
+    behavior: Behavior | None = None
 
 
 class RedisNode(Event, tag="redis_node", frozen=True, kw_only=True):

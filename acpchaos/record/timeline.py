@@ -9,7 +9,18 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from acpchaos.record.events import Autoscaler, Clock, Endpoints, Event, Gap, Node, Pod
+from acpchaos.record.events import (
+    Autoscaler,
+    Behavior,
+    Clock,
+    Endpoints,
+    Event,
+    Gap,
+    Node,
+    Pod,
+    ScalingPolicy,
+    ScalingRules,
+)
 from acpchaos.record.journal import Journal
 
 Decode = Callable[[dict[str, Any], bool, int], Event | None]
@@ -68,7 +79,7 @@ def decode_endpoint_slice(item: dict[str, Any], gone: bool, t_ns: int) -> Endpoi
 
 
 def decode_autoscaler(item: dict[str, Any], gone: bool, t_ns: int) -> Autoscaler | None:
-    """The HPA's limits, replicas and CPU reading (autoscaling/v2)."""
+    """The HPA's limits, replicas, CPU reading and behavior (autoscaling/v2)."""
     if gone:
         return None
     spec, status = item["spec"], item.get("status", {})
@@ -83,7 +94,33 @@ def decode_autoscaler(item: dict[str, Any], gone: bool, t_ns: int) -> Autoscaler
         desired=status.get("desiredReplicas", 0),
         target_cpu_percent=target[0].get("averageUtilization") if target else None,
         cpu_percent=current[0].get("averageUtilization") if current else None,
+        metrics=len(spec.get("metrics") or []),
+        behavior=_behavior(spec.get("behavior") or {}),
     )
+
+
+def _behavior(found: dict[str, Any]) -> Behavior:
+    return Behavior(up=_rules(found.get("scaleUp")), down=_rules(found.get("scaleDown")))
+
+
+def _rules(found: dict[str, Any] | None) -> ScalingRules | None:
+    if found is None:
+        return None
+    tolerance = found.get("tolerance")
+    return ScalingRules(
+        window_s=found.get("stabilizationWindowSeconds"),
+        select=found.get("selectPolicy", "Max"),
+        policies=tuple(
+            ScalingPolicy(kind=each["type"], value=each["value"], period_s=each["periodSeconds"])
+            for each in found.get("policies") or []
+        ),
+        tolerance=None if tolerance is None else _ratio(str(tolerance)),
+    )
+
+
+def _ratio(quantity: str) -> float:
+    """A small Kubernetes quantity: "0.05" or "50m"."""
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
 
 
 def _is_cpu(metric: dict[str, Any]) -> bool:

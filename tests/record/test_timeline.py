@@ -1,0 +1,70 @@
+"""What the cluster timeline takes down of an autoscaler; older records still read."""
+
+from typing import Any
+
+import msgspec
+
+from acpchaos.record.events import AnyEvent, Autoscaler, Behavior, ScalingPolicy, ScalingRules
+from acpchaos.record.timeline import decode_autoscaler
+
+
+def hpa(**spec: Any) -> dict[str, Any]:
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    reading = {
+        "type": "Resource",
+        "resource": {"name": "cpu", "current": {"averageUtilization": 81}},
+    }
+    return {
+        "metadata": {"name": "acp"},
+        "spec": {"minReplicas": 3, "maxReplicas": 6,
+                 "metrics": [{"type": "Resource", "resource": cpu}]} | spec,
+        "status": {"currentReplicas": 3, "desiredReplicas": 4, "currentMetrics": [reading]},
+    }  # fmt: skip
+
+
+def decoded(**spec: Any) -> Autoscaler:
+    event = decode_autoscaler(hpa(**spec), False, 7)
+    assert event is not None
+    return event
+
+
+def test_an_autoscaler_is_taken_down_with_its_behavior() -> None:
+    up = {"stabilizationWindowSeconds": 0, "selectPolicy": "Min", "tolerance": "50m",
+          "policies": [{"type": "Pods", "value": 4, "periodSeconds": 30}]}  # fmt: skip
+    down = {
+        "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}],
+        "tolerance": "0.2",
+    }
+    event = decoded(behavior={"scaleUp": up, "scaleDown": down})
+    assert (event.current, event.desired, event.cpu_percent, event.metrics) == (3, 4, 81, 1)
+    assert event.behavior == Behavior(
+        up=ScalingRules(
+            window_s=0, select="Min", tolerance=0.05,
+            policies=(ScalingPolicy(kind="Pods", value=4, period_s=30),),
+        ),
+        down=ScalingRules(
+            tolerance=0.2, policies=(ScalingPolicy(kind="Percent", value=100, period_s=15),)
+        ),
+    )  # fmt: skip
+
+
+def test_no_behavior_is_told_apart_from_none_recorded() -> None:
+    assert decoded().behavior == Behavior()
+    old = (
+        b'{"kind":"autoscaler","t_ns":1,"name":"acp","min_replicas":3,"max_replicas":6,'
+        b'"current":3,"desired":3}'
+    )
+    event = msgspec.json.decode(old, type=AnyEvent)
+    assert isinstance(event, Autoscaler)
+    assert (event.behavior, event.metrics) == (None, 1)
+
+
+def test_the_event_survives_its_line_in_a_journal() -> None:
+    event = decoded(behavior={"scaleDown": {"selectPolicy": "Disabled"}})
+    line = msgspec.json.encode(event)
+    assert msgspec.json.decode(line, type=AnyEvent) == event
+
+
+def test_other_metrics_are_counted_and_a_deleted_autoscaler_is_no_event() -> None:
+    assert decoded(metrics=[{"type": "External"}, {"type": "Pods"}]).metrics == 2
+    assert decode_autoscaler(hpa(), True, 7) is None
