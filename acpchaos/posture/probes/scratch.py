@@ -16,8 +16,8 @@ namespace, since these are all that a NetworkPolicy knows. It is kept from matte
   count it as unmanaged and unhealthy, which takes nothing from the healthy ones;
 - it requests CPU and memory, since an autoscaler fails on a pod without; not being ready it counts
   as idle while scaling out, for the half minute that it lives.
-Seen on the lab while one lived: in the EndpointSlice as not ready, allowed disruptions, replicas and
-the autoscaler's conditions unchanged.
+Seen on the lab while one lived: it stood in the EndpointSlice as not ready; allowed disruptions,
+replicas and the autoscaler's conditions were unchanged.
 """
 
 import re
