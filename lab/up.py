@@ -30,8 +30,15 @@ from lab.steps import Say, Step, Walk, walk
 
 MANIFESTS = LAB_DIR / "manifests"
 OVERLAYS = {path.name: path for path in (MANIFESTS / "overlays").iterdir() if path.is_dir()}
-NAMESPACES = ("acp-system", "object-stores", "ingress")
-ALLOWED = {"acpchaos.io/allowed": "true"}
+# labels: faults and probes may be played here; and pods must be as confined as ACP's are
+NAMESPACES: dict[str, dict[str, str]] = {
+    "acp-system": {
+        "acpchaos.io/allowed": "true",
+        "pod-security.kubernetes.io/enforce": "restricted",
+    },
+    "object-stores": {},
+    "ingress": {},
+}
 APPLIED = "acpchaos.io/applied"  # on the namespace: key of the manifests that stand in it
 READY_BUDGET_S = 420
 
@@ -213,10 +220,8 @@ def _apply_system(cluster: Cluster) -> None:
 
 def _apply_secrets(cluster: Cluster, install: str) -> None:
     namespaces = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": ALLOWED}}
-        if name == "acp-system"
-        else {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        for name in NAMESPACES
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        for name, labels in NAMESPACES.items()
     ]
     cluster.apply(namespaces)
     stock = None if install == "hardened" else OVERLAYS[install]

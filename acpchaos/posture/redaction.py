@@ -115,7 +115,7 @@ class Sealer:
         text = _URL.sub(self._url, text)
         text = _SQL.sub(lambda m: f"{m[1]}'{self.close(m[2])}'", text)
         if lines:
-            text = _LINE.sub(self._line, _REDIS.sub(lambda m: m[1] + self.close(m[2]), text))
+            text = _LINE.sub(self._line, _REDIS.sub(self._redis, text))
         text = _INLINE.sub(self._inline, text)
         return _JWT.sub(lambda m: self.close(m[0]), text)
 
@@ -140,6 +140,9 @@ class Sealer:
         if not names_a_secret(found[2]) or _done(found[3]):
             return found[0]
         return f"{found[1]}{found[2]}={self.close(unquote(found[3]))}"
+
+    def _redis(self, found: re.Match[str]) -> str:
+        return found[0] if _done(found[2]) else found[1] + self.close(found[2])
 
     def _line(self, found: re.Match[str]) -> str:
         if not _assigns_a_secret(found[2], found[3]):

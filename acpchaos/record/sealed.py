@@ -35,7 +35,7 @@ PUBLISHED = {
 PUBLISHED_KEYS = {
     "2777a5fe3cae6979d96826c3d124aa01bc2af694a4c56b32e74b534054c6f72b": "mock-certificate-key",
 }
-_SEALED = re.compile(r"sealed:([0-9a-f]{12}):(\d+):([\w.-]+)")
+SEALED = re.compile(r"sealed:([0-9a-f]{12}):(\d+):([\w.-]+)")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def published(value: str) -> str:
 
 def opened(text: object) -> Sealed | None:
     """A sealed value's facts; None for anything that is not sealed."""
-    found = _SEALED.fullmatch(text) if isinstance(text, str) else None
+    found = SEALED.fullmatch(text) if isinstance(text, str) else None
     if not found:
         return None
     digest, length, name = found.groups()

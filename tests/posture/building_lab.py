@@ -13,6 +13,7 @@ import msgspec
 import yaml
 
 from acpchaos.record.snapshot import (
+    LAST_CHANGE,
     Answer,
     Object,
     Policy,
@@ -23,6 +24,7 @@ from acpchaos.record.snapshot import (
     WorkloadRef,
 )
 from acpchaos.target.profile import load_profile
+from lab.up import NAMESPACES
 
 from .building_x509 import Issuer, chain
 
@@ -77,6 +79,7 @@ def _hardened() -> Snapshot:
         objects.setdefault(each["kind"], []).append(each)
     for deployment in objects["Deployment"]:
         if deployment["metadata"]["namespace"] == ACP:
+            deployment["metadata"]["annotations"] = {LAST_CHANGE: _before(hours=1)}
             objects["Pod"].append(_pod_of(deployment))
     return Snapshot(
         source="live",
@@ -118,7 +121,23 @@ def documents() -> list[Object]:
             if path.name in ("kustomization.yaml", "patroni.yml"):
                 continue
             found += [_placed(each, namespace) for each in yaml.safe_load_all(path.read_text())]
+        found += [_placed(each, namespace) for each in _generated(MANIFESTS / folder)]
     return found
+
+
+def _generated(folder: Path) -> list[Object]:
+    """ConfigMaps that kustomize makes of files."""
+    path = folder / "kustomization.yaml"
+    told = yaml.safe_load(path.read_text()) if path.exists() else {}
+    return [
+        {
+            "kind": "ConfigMap",
+            "apiVersion": "v1",
+            "metadata": {"name": each["name"]},
+            "data": {file: (folder / file).read_text() for file in each["files"]},
+        }
+        for each in told.get("configMapGenerator") or []
+    ]
 
 
 def _placed(found: Object, namespace: str) -> Object:
@@ -132,11 +151,14 @@ def _placed(found: Object, namespace: str) -> Object:
 
 def _cluster() -> list[Object]:
     """What a kubeadm cluster brings itself, as far as rows look at it."""
-    names = ("acp-system", "ingress", "kube-system", "default", "monitoring", "object-stores")
+    others = ("kube-system", "default", "monitoring")
     found: list[Object] = [
-        {"kind": "Namespace", "metadata": {"name": n, "labels": {"kubernetes.io/metadata.name": n}}}
-        for n in names
-        if n != "ingress"
+        {
+            "kind": "Namespace",
+            "metadata": {"name": n, "labels": {"kubernetes.io/metadata.name": n, **labels}},
+        }
+        for n, labels in (NAMESPACES | {name: {} for name in others}).items()
+        if n != "ingress"  # among the manifests
     ]
     found += [_node(f"node-{at}", f"10.244.{at}.0/24", f"10.89.0.{at + 2}") for at in range(3)]
     found.append(_apiserver())
@@ -213,15 +235,18 @@ def _pod_of(deployment: Object) -> Object:
         "labels": template["metadata"]["labels"],
     }  # fmt: skip
     spec = copy.deepcopy(template["spec"])
-    return {"kind": "Pod", "metadata": meta, "spec": spec, "status": {"phase": "Running"}}
+    status = {"phase": "Running", "startTime": _before(hours=1)}
+    return {"kind": "Pod", "metadata": meta, "spec": spec, "status": status}
+
+
+def _before(**past: int) -> str:
+    return f"{NOW - dt.timedelta(**past):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _secrets() -> list[Object]:
     def secret(name: str, kind: str, data: dict[str, str]) -> Object:
-        return {
-            "kind": "Secret", "type": kind, "metadata": {"name": name, "namespace": ACP},
-            "data": data,
-        }  # fmt: skip
+        meta = {"name": name, "namespace": ACP, "annotations": {LAST_CHANGE: _before(hours=2)}}
+        return {"kind": "Secret", "type": kind, "metadata": meta, "data": data}
 
     url = f"postgres://acp:{SEALED}@postgresql.acp-system.svc.cluster.local:5432/acp"
     config = {
@@ -262,6 +287,10 @@ def _answers() -> dict[str, Answer]:
                 made[f"/api/admin/{tid}/servers/{server['id']}/{key}"] = {key: kept}
     answers = {path: Answer(status=200, body=body) for path, body in made.items()}
     answers["/default/default/.well-known/openid-configuration"] = Answer(status=404)
+    features = dict.fromkeys(("dev_mode", "demo_app", "swagger_ui", "insecure_disable_csrf"), False)
+    told = features | {"debug": False, "fake_data": False, "system_flags": [], "version": "2.25.0"}
+    for path in ("/acme/main", "/acme/opaque", "/api/admin/acme"):
+        answers[f"{path}/environment"] = Answer(status=200, body=dict(told))
     return answers
 
 

@@ -1,16 +1,22 @@
-"""HARD-30 to HARD-36 and HARD-38: what a container may do on its node.
+"""HARD-30 to HARD-38: what a container may do on its node.
 
 Room: check. The vendor document prints user and group 1000, its chart uses 65535: the rule is
 "set and not root", never one number. A container's value wins over its pod's.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from acpchaos.check.posture.rule import Finding, Judgement, NotHere, rule
+from acpchaos.check.posture.parts import Part, joined
+from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable, rule
 from acpchaos.check.posture.view import Container, Pods, View, containers
 
 SOURCE = "vendor document, hardening, security context; Kubernetes pod security standards"
+_CAPABILITIES = "drop [ALL], add none"
+LEVELS = ("privileged", "baseline", "restricted")  # in rising strictness
+ENFORCE = "pod-security.kubernetes.io/enforce"
+_CONFINED = ("RuntimeDefault", "Localhost")
 _POD = "the pod's or container's securityContext"
 
 
@@ -54,6 +60,7 @@ _WANTED = {
     "fsGroup": "65535", "runAsGroup": "65535", "runAsUser": "65535", "runAsNonRoot": "true",
     "readOnlyRootFilesystem": "true", "allowPrivilegeEscalation": "false",
     "capabilities": "{drop: [ALL]}", "privileged": "false",
+    "seccompProfile": "{type: RuntimeDefault}",
 }  # fmt: skip
 
 
@@ -138,13 +145,14 @@ def read_only_root(view: View) -> Judgement:
     remedy="chart value securityContext.allowPrivilegeEscalation: false",
 )
 def no_escalation(view: View) -> Judgement:
-    return _joined(_escalation(_acp(view)))
+    return joined(_escalation(_acp(view)))
 
 
-def _escalation(pods: list[Pods]) -> list[Judgement]:
+def _escalation(pods: list[Pods]) -> list[Part]:
+    escalates = "allowPrivilegeEscalation"
     return [
-        _wrong(pods, "allowPrivilegeEscalation", "false", lambda v: v is False, pod_level=False),
-        _wrong(pods, "privileged", "false", lambda v: v is not True, pod_level=False),
+        partial(_wrong, pods, escalates, "false", lambda v: v is False, pod_level=False),
+        partial(_wrong, pods, "privileged", "false", lambda v: v is not True, pod_level=False),
     ]
 
 
@@ -156,7 +164,7 @@ def _escalation(pods: list[Pods]) -> list[Judgement]:
     remedy="chart value securityContext.capabilities: {drop: [ALL]}",
 )
 def no_capabilities(view: View) -> Judgement:
-    return _wrong(_acp(view), "capabilities", "drop [ALL], add none", _dropped, pod_level=False)
+    return _wrong(_acp(view), "capabilities", _CAPABILITIES, _dropped, pod_level=False)
 
 
 def _dropped(value: Any) -> bool:
@@ -175,19 +183,51 @@ def neighbours(view: View) -> Judgement:
     pods = view.neighbours
     if not pods:
         raise NotHere("no store of the profile runs in this cluster")
-    return _joined(
+    root = "readOnlyRootFilesystem"
+    return joined(
         [
-            _wrong(pods, "runAsNonRoot", "true", lambda v: v is True, pod_level=True),
-            _wrong(pods, "runAsUser", "a user > 0", _positive, pod_level=True),
-            _wrong(pods, "readOnlyRootFilesystem", "true", lambda v: v is True, pod_level=False),
+            partial(_wrong, pods, "runAsNonRoot", "true", lambda v: v is True, pod_level=True),
+            partial(_wrong, pods, "runAsUser", "a user > 0", _positive, pod_level=True),
+            partial(_wrong, pods, root, "true", lambda v: v is True, pod_level=False),
             *_escalation(pods),
-            _wrong(pods, "capabilities", "drop [ALL], add none", _dropped, pod_level=False),
+            partial(_wrong, pods, "capabilities", _CAPABILITIES, _dropped, pod_level=False),
         ]
     )
 
 
-def _joined(parts: list[Judgement]) -> Judgement:
-    read = dict.fromkeys(source for part in parts for source in part.read)
-    return Judgement(
-        findings=tuple(finding for part in parts for finding in part.findings), read=tuple(read)
-    )
+@rule(
+    "HARD-37",
+    evidence=f"label {ENFORCE} of the namespaces of ACP and its functions; seccompProfile of every "
+    "pod and container in them",
+    passes="the level is posture.pod_security or stricter, and each container is confined by "
+    "RuntimeDefault or Localhost",
+    source="vendor document, hardening, security context: further policies; Kubernetes pod "
+    "security standards",
+    remedy=f"kubectl label namespace NAMESPACE {ENFORCE}=restricted",
+)
+def pod_security(view: View) -> Judgement:
+    namespaces = dict.fromkeys([view.scope.namespace, *(pods.namespace for pods in view.faas)])
+    profiles = partial(
+        _wrong, _acp(view), "seccompProfile", "RuntimeDefault or Localhost", _confined,
+        pod_level=True,
+    )  # fmt: skip
+    return joined([*(partial(_enforced, view, each) for each in namespaces), profiles])
+
+
+def _confined(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") in _CONFINED
+
+
+def _enforced(view: View, name: str) -> Judgement:
+    namespace = view.find("Namespace", "", name)
+    if namespace is None:
+        raise Unreadable(f"Namespace {name} is not in the evidence")
+    where, least = f"Namespace {name}", view.policy.pod_security
+    level = (namespace["metadata"].get("labels") or {}).get(ENFORCE, "")
+    if level in LEVELS and LEVELS.index(level) >= LEVELS.index(least):
+        return Judgement(read=(where,))
+    finding = Finding(
+        object=where, field=f"metadata.labels[{ENFORCE}]", saw=level or "not set", want=least,
+        remedy=f"kubectl label namespace {name} --overwrite {ENFORCE}={least}",
+    )  # fmt: skip
+    return Judgement(findings=(finding,), read=(where,))

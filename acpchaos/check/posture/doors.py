@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CONFIG = "config"
 _REFERENCE = re.compile(r"\$\$|\$\(([\w.-]+)\)")  # the kubelet's; $$ is a plain dollar
-_ANY = "*"  # name of variables that a source which was not gathered may set
+ANY = "*"  # name of variables that a source which was not gathered may set
 
 
 class Elsewhere(Unreadable):
@@ -101,7 +101,7 @@ def _all_of(view: "View", container: Container, field: str, source: Object) -> l
             try:
                 data = held(view, container.owner.namespace, kind, name)
             except Unreadable as reason:
-                return [Variable(_ANY, field, unread=str(reason))]
+                return [Variable(ANY, field, unread=str(reason))]
             return [Variable(f"{prefix}{k}", field, str(v)) for k, v in (data or {}).items()]
     return []
 
@@ -132,7 +132,7 @@ def _filled(text: str, known: list[Variable]) -> str:
 def variable(view: "View", container: Container, name: str) -> Door | None:
     """The variable of this name as the container sees it; Unreadable when its value is hidden."""
     every = environment(view, container)
-    mine = [each for each in every if each.name in (name, _ANY)]
+    mine = [each for each in every if each.name in (name, ANY)]
     if not mine:
         return None
     named = [each for each in mine if each.name == name]

@@ -53,6 +53,11 @@ def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, content
 
 
+def pointer(field: str) -> str:
+    """A field as JSON pointer (RFC 6901): spec.args[2] is /spec/args/2."""
+    return "/" + field.replace("[", ".").replace("]", "").replace(".", "/")
+
+
 def selects(selector: Object | None, labels: dict[str, str]) -> bool:
     """Kubernetes label selector semantics: an empty selector selects everything."""
     if selector is None:

@@ -8,16 +8,24 @@ from acpchaos.check.posture import (
     certificates,
     containers,
     defaults,
+    exposure,
     faas,
+    flags,
+    leaks,
+    lifecycle,
     network,
     providers,
+    repositories,
+    secrets,
     stores,
     tls,
+    unsafe,
 )
 from acpchaos.check.posture.rule import Rule, registered
 
 MODULES = (
-    access, certificates, containers, defaults, faas, network, providers, stores, tls,
+    access, certificates, containers, defaults, exposure, faas, flags, leaks, lifecycle, network,
+    providers, repositories, secrets, stores, tls, unsafe,
 )  # fmt: skip
 
 

@@ -120,10 +120,8 @@ async def redis(ip: str, *command: str) -> str:
 
 def api(path: str) -> Any:
     """One list from the Kubernetes API, as the pod's own account."""
-    request = urllib.request.Request(
-        f"https://kubernetes.default.svc{path}",
-        headers={"Authorization": "Bearer " + (ACCOUNT / "token").read_text()},
-    )
+    request = urllib.request.Request(f"https://kubernetes.default.svc{path}")
+    request.add_header("Authorization", "Bearer " + (ACCOUNT / "token").read_text())
     context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
     with urllib.request.urlopen(request, timeout=5, context=context) as answer:
         return json.load(answer)

@@ -13,8 +13,8 @@ tls-ca-cert-file /tls/ca.crt
 tls-auth-clients no
 tls-replication yes
 tls-cluster yes
-requirepass $REDISCLI_AUTH
-masterauth $REDISCLI_AUTH
+requirepass ${REDISCLI_AUTH}
+masterauth ${REDISCLI_AUTH}
 dir /data
 appendonly yes
 save 900 1 300 10 60 10000

@@ -1,0 +1,254 @@
+"""HARD-01, HARD-02, HARD-18 and HARD-24: what runs is what was reviewed, patched, kept and applied.
+
+Room: check. Times come from the API server: the last write of an object, the start of a pod.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from packaging.version import InvalidVersion, Version
+
+from acpchaos.check.posture.attestations import Attestation
+from acpchaos.check.posture.given import given, running_acp
+from acpchaos.check.posture.objects import dig, label, selects
+from acpchaos.check.posture.parts import Part, joined
+from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable, rule
+from acpchaos.check.posture.secrets import releases
+from acpchaos.check.posture.view import View
+from acpchaos.check.posture.workload import Container, Pods, containers, repository
+from acpchaos.record.snapshot import LAST_CHANGE, Object
+
+MOVING = frozenset(
+    {"latest", "stable", "main", "master", "edge", "nightly", "develop", "dev", "head", "current"}
+)
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
+_RESTART = "kubectl -n {} rollout restart {}/{}"
+
+
+class Change(NamedTuple):
+    """The last change of one object."""
+
+    object: str
+    field: str
+    at: dt.datetime
+
+
+def _time(text: str, where: str) -> dt.datetime:
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise Unreadable(f"{where} has no time that can be read: {text!r}") from None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+def _last_change(kind: str, found: Object) -> Change:
+    """Last write of an object; Unreadable where it was not kept."""
+    where, notes = label(kind, found), found["metadata"].get("annotations") or {}
+    if LAST_CHANGE not in notes:
+        raise Unreadable(f"{where} does not tell when it was changed last")
+    return Change(where, f"metadata.annotations[{LAST_CHANGE}]", _time(notes[LAST_CHANGE], where))
+
+
+# HARD-01
+
+
+@rule(
+    "HARD-01",
+    evidence="last change of ACP's workloads and functions, last deployment of Helm releases; "
+    "attestation HARD-01: when the last review of all rows was green",
+    passes="no change is newer than the day of that review",
+    source="vendor document, hardening: apply it in every phase of the life cycle",
+    remedy="review again: acpchaos posture, then acpchaos attest HARD-01",
+)
+def reviewed_since(view: View) -> Judgement:
+    if view.snapshot.source == "manifests":
+        raise Unreadable("rendered manifests do not tell when they were applied")
+    attested = view.attestation("HARD-01")
+    workloads = [*view.acp, *view.faas]
+    parts: list[Part] = [partial(_changed_since, view, attested, each) for each in workloads]
+    return joined([*parts, partial(_released_since, view, attested)])
+
+
+def _changed_since(view: View, attested: Attestation, pods: Pods) -> Judgement:
+    return _compared(view, attested, _last_change(pods.kind, pods.object))
+
+
+def _compared(view: View, attested: Attestation, change: Change) -> Judgement:
+    """One change against the last green review; days, since an attestation has no hour."""
+    said = f"attestation HARD-01 of {attested.date} by {attested.owner}"
+    read = (change.object, said)
+    if change.at.astimezone(dt.UTC).date() <= attested.date:
+        return Judgement(read=read)
+    finding = _finding(
+        change.object, change.field, f"changed on {change.at:%Y-%m-%d}, after the {said}",
+        "a green review since the last change",
+        f"acpchaos attest HARD-01 --target {view.scope.profile} --owner NAME --key FILE "
+        f'--text "all rows reviewed"',
+    )  # fmt: skip
+    return Judgement(findings=(finding,), read=read)
+
+
+def _released_since(view: View, attested: Attestation) -> Judgement:
+    return joined(partial(_compared, view, attested, each) for each in _deployed(view))
+
+
+def _deployed(view: View) -> Iterator[Change]:
+    for where, facts in releases(view):
+        if when := str(facts.get("last_deployed") or ""):
+            yield Change(where, "last_deployed", _time(when, where))
+
+
+# HARD-02
+
+
+@rule(
+    "HARD-02",
+    evidence="images of ACP, its workers, jobs and functions; image ids of their pods; the version "
+    "in ACP's tag, labels or Helm release against posture.minimum_version",
+    passes="each image has a digest or a tag that stays, pods of one image run the same, and ACP "
+    "is not older than the minimum",
+    source="vendor document, hardening: patch vulnerabilities",
+    remedy="image: {repository: ..., tag: VERSION}, or better name@sha256:DIGEST",
+)
+def patched(view: View) -> Judgement:
+    every = [
+        each for pods in [*view.acp, *view.jobs, *view.faas] for each in containers(pods)
+    ]  # fmt: skip
+    parts: list[Part] = [partial(_stays, each) for each in every]
+    if view.policy.minimum_version:
+        parts += [partial(_new_enough, view, each) for each in running_acp(view)]
+    return joined([*parts, partial(_same_everywhere, view)])
+
+
+def _tag(image: str) -> str:
+    """The tag of an image; empty without one."""
+    return image.partition("@")[0].removeprefix(repository(image)).removeprefix(":")
+
+
+def _stays(container: Container) -> Judgement:
+    tag, digest = _tag(container.image), "@" in container.image
+    where, findings = str(container.owner), []
+    if not digest and (not tag or tag.lower() in MOVING):
+        field = f"{container.path}.image"
+        want = "a digest, or the tag of one version"
+        findings.append(
+            _finding(where, field, container.image or "not set", want, "image: NAME:VERSION")
+        )
+    return Judgement(findings=tuple(findings), read=(f"{where} container {container.name}",))
+
+
+def _new_enough(view: View, container: Container) -> Judgement:
+    least = Version(view.policy.minimum_version)
+    where, field = str(container.owner), f"{container.path}.image"
+    found = _parsed(_tag(container.image)) or _labelled(container) or _in_release(view)
+    if found is None:
+        raise Unreadable(f"{where} does not tell its version: image {container.image}")
+    if found >= least:
+        return Judgement(read=(f"{where} {field}",))
+    want = f"{least} or newer, as posture.minimum_version says"
+    finding = _finding(where, field, f"version {found}", want, f"image: NAME:{least}")
+    return Judgement(findings=(finding,), read=(f"{where} {field}",))
+
+
+def _parsed(text: str) -> Version | None:
+    """A version, or the one that a text such as 2.25.0-alpine begins with."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        found = _VERSION.match(text)
+        return Version(found[1]) if found else None
+
+
+def _labelled(container: Container) -> Version | None:
+    own = container.owner.object["metadata"].get("labels") or {}
+    labels = {**own, **container.owner.labels}
+    return _parsed(str(labels.get("app.kubernetes.io/version") or ""))
+
+
+def _in_release(view: View) -> Version | None:
+    """The application's version of the Helm release of ACP's chart."""
+    for _, facts in releases(view):
+        if dig(facts, "chart.name") == "acp":
+            return _parsed(str(facts.get("app_version") or ""))
+    return None
+
+
+def _same_everywhere(view: View) -> Judgement:
+    """Two contents under one tag: the tag has moved between the starts of two pods."""
+    if view.snapshot.source == "manifests":
+        return Judgement()
+    ids: dict[tuple[str, str, str], set[str]] = {}
+    for pods in [*view.acp, *view.faas]:
+        for pod in running(view, pods):
+            status = {each.get("name"): each for each in dig(pod, "status.containerStatuses") or []}
+            for container in containers(pods):
+                if image_id := (status.get(container.name) or {}).get("imageID"):
+                    key = (str(pods), f"{container.path}.image", container.image)
+                    ids.setdefault(key, set()).add(image_id)
+    findings = tuple(
+        _finding(
+            where, field, f"{len(found)} different images under {image}", "one content per tag",
+            "image: NAME@sha256:DIGEST",
+        )
+        for (where, field, image), found in ids.items()
+        if len(found) > 1
+    )  # fmt: skip
+    return Judgement(findings=findings)
+
+
+# HARD-24
+
+
+@rule(
+    "HARD-24",
+    evidence="last change of each Secret given to ACP, start of each of its pods",
+    passes="every pod started after it: the chart restarts none when a Secret changes",
+    source="vendor document, hardening, secrets: apply the new Secret",
+    remedy="kubectl -n NAMESPACE rollout restart deployment/NAME",
+)
+def in_force(view: View) -> Judgement:
+    if view.snapshot.source == "manifests":
+        raise Unreadable("rendered manifests do not tell when pods started")
+    parts = [partial(_started_after, view, each, secret) for each, secret in given(view, view.acp)]
+    if not parts:
+        raise NotHere("no Secret is given to ACP's pods")
+    return joined(parts)
+
+
+def _started_after(view: View, pods: Pods, secret: Object) -> Judgement:
+    change, here = _last_change("Secret", secret), running(view, pods)
+    if not here:
+        raise Unreadable(f"no pod of {pods} is in the evidence")
+    return joined(partial(_started, pods, pod, change) for pod in here)
+
+
+def _started(pods: Pods, pod: Object, change: Change) -> Judgement:
+    where = label("Pod", pod)
+    start = _time(str(dig(pod, "status.startTime") or ""), where)
+    if start >= change.at:
+        return Judgement(read=(where, change.object))
+    finding = _finding(
+        where, "status.startTime", f"{start:%Y-%m-%d %H:%M:%S}",
+        f"after the change of {change.object} at {change.at:%Y-%m-%d %H:%M:%S}",
+        _RESTART.format(pods.namespace, pods.kind.lower(), pods.name),
+    )  # fmt: skip
+    return Judgement(findings=(finding,), read=(where, change.object))
+
+
+def running(view: View, pods: Pods) -> list[Object]:
+    """Pods of a workload that are not on their way out."""
+    selector = dig(pods.object, "spec.selector")
+    return [
+        pod
+        for pod in view.objects("Pod", pods.namespace)
+        if selects(selector, pod["metadata"].get("labels") or {})
+        and not pod["metadata"].get("deletionTimestamp")
+        and dig(pod, "status.phase") in ("Running", "Pending", None)
+    ]
+
+
+def _finding(where: str, field: str, saw: str, want: str, remedy: str) -> Finding:
+    return Finding(object=where, field=field, saw=saw, want=want, remedy=remedy)
