@@ -1,13 +1,14 @@
 """Was the test real. A run is valid only on proof; what is missing is said, and decides nothing.
 
-Room: check. Proof of: healthy before, fault installed as an independent witness saw it, load really
-flowing before and while it lasted, no recorder blind meanwhile, all changes undone. It must not
-know what the run's claims are.
+Room: check. Proof of: healthy before, fault installed as an independent witness saw it and no
+reading that physics forbids, load really flowing before and while it lasted, no recorder blind
+meanwhile, all changes undone. It must not know what the run's claims are.
 """
 
 from collections import Counter
 from itertools import pairwise
 
+from acpchaos.check.physics import impossible
 from acpchaos.check.window import NS_PER_S, Window, disturbed, due_in, phase
 from acpchaos.record.events import Fault, Gap, Health, Request, Undo, Witness
 from acpchaos.record.run import PHASES, Run
@@ -31,7 +32,7 @@ def by_question(run: Run) -> dict[str, list[str]]:
     return {
         "phases": _phases(run),
         "health": _health(run),
-        "fault": _fault(run),
+        "fault": [*_fault(run), *impossible(run)],
         "load": [*_steady_load(run), *_load_meanwhile(run)],
         "recorders": [*_prober(run), *_recorders(run), *_clocks(run)],
     }

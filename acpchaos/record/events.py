@@ -109,7 +109,8 @@ class TokenProbe(Event, tag="token_probe", frozen=True, kw_only=True):
 
 
 class Pod(Event, tag="pod", frozen=True, kw_only=True):
-    """State of a pod after a change. `app` is the workload key: app.kubernetes.io/name or app."""
+    """State of a pod after a change. `app` is the workload key: app.kubernetes.io/name or app.
+    `ready_delay_s` is the largest initial delay of its readiness probes."""
 
     name: str
     uid: str
@@ -121,6 +122,7 @@ class Pod(Event, tag="pod", frozen=True, kw_only=True):
     deleting: bool = False
     gone: bool = False
     restarts: int = 0
+    ready_delay_s: int = 0
 
 
 class Node(Event, tag="node", frozen=True, kw_only=True):
@@ -192,6 +194,7 @@ class RedisNode(Event, tag="redis_node", frozen=True, kw_only=True):
     slots: int = 0  # slots this node believes are served
     keys: int = 0
     link_up: bool = False
+    node_timeout_ms: int = 0  # 0 where it was not told
 
 
 class Gap(Event, tag="gap", frozen=True, kw_only=True):

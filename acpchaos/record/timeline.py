@@ -45,6 +45,13 @@ def decode_pod(item: dict[str, Any], gone: bool, t_ns: int, zones: dict[str, str
         deleting="deletionTimestamp" in meta,
         gone=gone,
         restarts=sum(c.get("restartCount", 0) for c in status.get("containerStatuses") or []),
+        ready_delay_s=max(
+            (
+                (c.get("readinessProbe") or {}).get("initialDelaySeconds", 0)
+                for c in spec.get("containers") or []
+            ),
+            default=0,
+        ),
     )
 
 

@@ -13,7 +13,11 @@ from acpchaos.stores.exec import Exec
 
 SLOTS = 16384  # hash slots of any Redis Cluster
 MARK = "--look--"
-QUESTIONS = ("INFO server", "INFO replication", "CLUSTER INFO", "CLUSTER NODES", "DBSIZE")
+TIMEOUT = "cluster-node-timeout"
+QUESTIONS = (
+    "INFO server", "INFO replication", "CLUSTER INFO", "CLUSTER NODES", f"CONFIG GET {TIMEOUT}",
+    "DBSIZE",
+)  # fmt: skip
 _ASKED = "".join(f"{each}\\n" for each in (*QUESTIONS, f"ECHO {MARK}"))
 _CLIENT = (
     'export REDISCLI_AUTH="${REDISCLI_AUTH:-$REDIS_PASSWORD}"; %s | redis-cli --tls --insecure 2>&1'
@@ -52,6 +56,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     link_up: bool = False
     replicas: int = 0
     offset: int = 0
+    node_timeout_ms: int = 0
     members: tuple[Member, ...] = ()
 
     @property
@@ -103,8 +108,15 @@ def parse(pod: str, text: str) -> NodeView:
         link_up=facts.get("master_link_status") == "up",
         replicas=int(facts.get("connected_slaves", 0)),
         offset=int(offset),
+        node_timeout_ms=_after(TIMEOUT, lines),
         members=tuple(member for line in lines if (member := _member(line))),
     )
+
+
+def _after(name: str, lines: list[str]) -> int:
+    """The number on the line after a setting's name; 0 where a node does not tell its settings."""
+    following = lines[lines.index(name) + 1 :] if name in lines else []
+    return int(following[0]) if following and following[0].isdigit() else 0
 
 
 def _member(line: str) -> Member | None:

@@ -65,5 +65,6 @@ class RedisObserver:
                 slots=view.slots_ok,
                 keys=view.keys,
                 link_up=view.link_up,
+                node_timeout_ms=view.node_timeout_ms,
             )
         )

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from acpchaos.record.events import AnyEvent, Autoscaler, Behavior, ScalingPolicy, ScalingRules
-from acpchaos.record.timeline import decode_autoscaler
+from acpchaos.record.timeline import decode_autoscaler, decode_pod
 
 
 def hpa(**spec: Any) -> dict[str, Any]:
@@ -68,3 +68,10 @@ def test_the_event_survives_its_line_in_a_journal() -> None:
 def test_other_metrics_are_counted_and_a_deleted_autoscaler_is_no_event() -> None:
     assert decoded(metrics=[{"type": "External"}, {"type": "Pods"}]).metrics == 2
     assert decode_autoscaler(hpa(), True, 7) is None
+
+
+def test_a_pod_is_taken_down_with_the_delay_of_its_readiness() -> None:
+    containers = [{"readinessProbe": {"initialDelaySeconds": 5}}, {"readinessProbe": {}}, {}]
+    item = {"metadata": {"name": "a", "uid": "u"}, "spec": {"containers": containers}}
+    assert decode_pod(item, False, 1, {}).ready_delay_s == 5
+    assert decode_pod({"metadata": {"name": "a", "uid": "u"}}, False, 1, {}).ready_delay_s == 0

@@ -100,3 +100,15 @@ def test_lag_is_the_distance_to_the_own_master():
 
 def test_no_views_are_not_healthy():
     assert not redis_cluster.healthy(())[0]
+
+
+def test_the_node_timeout_is_read_where_a_node_tells_it():
+    told = recorded("redis-cluster-0.txt")
+    assert redis_cluster.parse("redis-cluster-0", told).node_timeout_ms == 0
+    asked = redis_cluster.QUESTIONS.index(f"CONFIG GET {redis_cluster.TIMEOUT}")
+    assert asked < redis_cluster.QUESTIONS.index("DBSIZE"), "the last number is that of the keys"
+    keys = redis_cluster.parse("redis-cluster-0", told).keys
+    head, count, mark = told.rstrip().rsplit("\n", 2)
+    text = "\n".join((head, redis_cluster.TIMEOUT, "15000", count, mark))
+    view = redis_cluster.parse("redis-cluster-0", text)
+    assert (view.node_timeout_ms, view.keys) == (15000, keys)
