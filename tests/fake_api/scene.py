@@ -26,7 +26,8 @@ def build(api: FakeApi) -> None:
     store = api.store
     store.put("namespaces", {"metadata": {"name": "kube-system", "uid": KUBE_SYSTEM_UID}})
     allowed = {"acpchaos.io/allowed": "true"}
-    store.put("namespaces", {"metadata": {"name": NAMESPACE, "labels": dict(allowed)}})
+    confined = {"pod-security.kubernetes.io/enforce": "restricted"}
+    store.put("namespaces", {"metadata": {"name": NAMESPACE, "labels": allowed | confined}})
     healthy = {"conditions": [{"type": "Ready", "status": "True"}]}
     for name, zone in NODES.items():
         meta = {"name": name, "labels": allowed | {"topology.kubernetes.io/zone": zone}}

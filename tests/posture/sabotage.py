@@ -28,7 +28,7 @@ from acpchaos.check.posture.objects import label, namespace_of
 from acpchaos.check.posture.x509 import names
 from acpchaos.posture.redaction import Sealer
 from acpchaos.posture.sealing import sealed_object, secret_value
-from acpchaos.record.snapshot import Answer, Object, Probe, Served, Snapshot
+from acpchaos.record.snapshot import LAST_CHANGE, Answer, Object, Probe, Served, Snapshot
 from posture.building_x509 import Issuer, chain, weakly_signed
 
 PROJECT = Path(__file__).parents[2]
@@ -100,7 +100,9 @@ def _patched(snapshot: Snapshot, change: dict[str, Any]) -> Snapshot:
     kind, _, name = change["object"].partition(" ")
     before = _named(snapshot, kind, name)
     after = jsonpatch.apply_patch(before, change["patch"])
-    if kind != "Secret":  # its data is sealed plain text already, not base64
+    if kind == "Secret":  # its data is sealed plain text already, not base64
+        after = _written(snapshot, after)
+    else:
         after = {**after, **sealed_object(kind, after, Sealer())}
     return _with_objects(snapshot, kind, before, after)
 
@@ -131,7 +133,14 @@ def _secret_set(snapshot: Snapshot, change: dict[str, Any]) -> Snapshot:
         put(content, path, _sealed_value(value, path))
     after = copy.deepcopy(before)
     after["data"][file] = yaml.safe_dump(content, sort_keys=False)
-    return _with_objects(snapshot, "Secret", before, after)
+    return _with_objects(snapshot, "Secret", before, _written(snapshot, after))
+
+
+def _written(snapshot: Snapshot, found: Object) -> Object:
+    """As the API server keeps it: changed now. A Secret's change is what pods must know of."""
+    meta = found["metadata"]
+    notes = {**(meta.get("annotations") or {}), LAST_CHANGE: snapshot.taken_at}
+    return {**found, "metadata": {**meta, "annotations": notes}}
 
 
 def _sealed_value(value: Any, path: str) -> Any:
