@@ -4,11 +4,13 @@ from pathlib import Path
 
 import msgspec
 
+from acpchaos.check.posture.attestations import append
 from acpchaos.check.posture.folder import ReviewFolder, ReviewMeta, rejudge
 from acpchaos.check.posture.rule import RowResult
 from acpchaos.record.snapshot import LAST_CHANGE, Probe, Snapshot
-from posture.asking import named, probed, unread
+from posture.asking import named, probed, replaced, unread
 from posture.building_lab import hardened
+from posture.kill_matrix import attested
 
 HOSTILE = "<script>alert(1)</script>\"'|`x`\n[bold]"
 META = ReviewMeta(
@@ -23,12 +25,22 @@ reason = "needs it until the chart is updated"
 owner = "identity-sre"
 expires = 2027-01-31
 """
+ATTESTED = attested(hardened())
 FAILED, UNDECIDED, WAIVED, ABSENT = "HARD-08", "HARD-20", "HARD-38", "HARD-52"
+
+
+def attestations(folder: Path) -> Path:
+    """A file with all that a person must say of the lab."""
+    path = folder / "attested.toml"
+    path.unlink(missing_ok=True)
+    for each in ATTESTED.attestations:
+        append(each, path)
+    return path
 
 
 def damaged() -> Snapshot:
     """The hardened lab with one row failed, some unread, one to be waived; hostile words in it."""
-    snapshot = hardened()
+    snapshot = replaced(hardened(), scope=ATTESTED.snapshot.scope)
     probed(snapshot, "login default/admin admin", "accepted", HOSTILE)
     unread(snapshot, "RoleBinding", "HTTP 403: forbidden")
     redis = named(snapshot, "StatefulSet", "redis-cluster")
@@ -51,9 +63,11 @@ def review(
     folder: Path, snapshot: Snapshot | None = None, meta: ReviewMeta = META
 ) -> tuple[ReviewFolder, list[RowResult]]:
     """A written and judged review."""
-    waivers = folder.parent / "given.toml"
+    waivers, said = folder.parent / "given.toml", attestations(folder.parent)
     waivers.write_text(WAIVERS)
-    made = ReviewFolder.create(folder, meta, snapshot or damaged(), waivers=waivers)
+    made = ReviewFolder.create(
+        folder, meta, snapshot or damaged(), waivers=waivers, attestations=said
+    )
     return made, rejudge(folder)
 
 

@@ -18,7 +18,7 @@ from acpchaos.record import snapshot as store
 from acpchaos.record.snapshot import Snapshot
 from acpchaos.target.profile import Profile
 from posture.building_lab import PROJECT, hardened
-from posture.reviewing import FAILED, UNDECIDED, WAIVED, WAIVERS, damaged
+from posture.reviewing import FAILED, UNDECIDED, WAIVED, WAIVERS, attestations, damaged
 
 SUITE = PROJECT / "suites" / "test_hardening.py"
 
@@ -35,6 +35,11 @@ def waivers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return attestations(tmp_path_factory.mktemp("attestations"))
+
+
 # pytest
 
 
@@ -47,15 +52,16 @@ def suite(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_rows_are_cases_with_letters_and_properties(
-    tmp_path: Path, bad: Path, waivers: Path
+    tmp_path: Path, bad: Path, waivers: Path, said: Path
 ) -> None:
     done = suite(
         tmp_path, "--chaos-snapshot", str(bad), "--chaos-waivers", str(waivers),
+        "--chaos-attestations", str(said),
         f"--junit-xml={tmp_path / 'junit.xml'}",
     )  # fmt: skip
     assert done.returncode == 1, done.stdout
     for row, word in ((FAILED, "FAILED"), (UNDECIDED, "INCONCLUSIVE"), (WAIVED, "WAIVED"),
-                      ("HARD-04", "PASSED"), ("HARD-52", "SKIPPED")):  # fmt: skip
+                      ("HARD-01", "PASSED"), ("HARD-52", "SKIPPED")):  # fmt: skip
         assert f"test_hardening[{row}] {word}" in done.stdout
     assert "hardening: snapshot" in done.stderr + done.stdout
     assert (done.stderr + done.stdout).count("rows judged in") == 1  # one gathering per session
@@ -106,10 +112,11 @@ def posture(tmp_path: Path, *options: str) -> Result:
     )
 
 
-def test_rows_are_printed_and_written(tmp_path: Path, bad: Path, waivers: Path) -> None:
+def test_rows_are_printed_and_written(tmp_path: Path, bad: Path, waivers: Path, said: Path) -> None:
     files = [tmp_path / "deep" / name for name in ("p.sarif", "p.md", "p.html")]
     done = posture(
-        tmp_path, "--snapshot", str(bad), "--waivers", str(waivers), "--sarif", str(files[0]),
+        tmp_path, "--snapshot", str(bad), "--waivers", str(waivers),
+        "--attestations", str(said), "--sarif", str(files[0]),
         "--markdown", str(files[1]), "--html", str(files[2]),
     )  # fmt: skip
     assert done.exit_code == 1, done.output
@@ -121,6 +128,7 @@ def test_rows_are_printed_and_written(tmp_path: Path, bad: Path, waivers: Path) 
     assert folder.name.endswith("-posture")
     stored = msgspec.json.decode(ReviewFolder(folder).verdicts.read_bytes(), type=list[JudgedClaim])
     assert len(stored) == 53 and ReviewFolder(folder).waivers.read_text() == WAIVERS
+    assert ReviewFolder(folder).attestations.read_bytes() == said.read_bytes()
 
 
 def test_a_review_is_judged_again_from_its_folder_alone(
