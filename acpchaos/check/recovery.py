@@ -26,7 +26,7 @@ from acpchaos.record.run import Run
 SETTLED = 5  # requests of a flow that must follow a recovery for it to count as one
 SETTLED_BAD_RATIO = 0.05  # of the requests after a recovery; more is not recovered
 
-_OPEN_NS = 2**63 - 1  # the end of what had not ended when the record did
+OPEN_NS = 2**63 - 1  # the end of what had not ended when the record did
 _NO_FAULT = "the record has no injected fault with a recovery phase"
 
 
@@ -47,22 +47,22 @@ def replicas_return(run: Run, app: str, within_s: float) -> Verdict:
     lost = [pod for uid, pod in before.items() if uid not in left]
     if not lost:
         return unproven(f"no pod of {app} went away, so none was shown to return")
-    fewest, shortfalls = _shortfalls(run, app, window.begin_ns, len(before))
+    fewest, short = shortfalls(run, app, window.begin_ns, len(before))
     seen = f"{len(before)} pods of {app} before, at least {fewest} during, {len(lost)} replaced"
     evidence = tuple(f"gone: {pod.name} on {pod.node}" for pod in lost)
-    if shortfalls and shortfalls[-1].end_ns == _OPEN_NS:
+    if short and short[-1].end_ns == OPEN_NS:
         return answer(
             False, f"{seen}; not back when the record ended", "never", within_s, "s", evidence
         )
-    worst = max(shortfalls, key=lambda each: each.length_s, default=Window(0, 0))
+    worst = max(short, key=lambda each: each.length_s, default=Window(0, 0))
     why = f"{seen}; short of pods for {worst.length_s:.1f} s at most"
-    if shortfalls:
+    if short:
         evidence += (f"short from {moment(run, worst.begin_ns)} to {moment(run, worst.end_ns)}",)
     return answer(worst.length_s <= within_s, why, worst.length_s, within_s, "s", evidence)
 
 
-def _shortfalls(run: Run, app: str, since_ns: int, wanted: int) -> tuple[int, list[Window]]:
-    """(fewest ready pods, stretches with too few of them); an open stretch ends at _OPEN_NS."""
+def shortfalls(run: Run, app: str, since_ns: int, wanted: int) -> tuple[int, list[Window]]:
+    """(fewest ready pods, stretches with too few of them); an open stretch ends at OPEN_NS."""
     fewest, short_ns, found = wanted, 0, []
     for t_ns, count in ready_counts(run, app):
         if t_ns <= since_ns:
@@ -73,7 +73,7 @@ def _shortfalls(run: Run, app: str, since_ns: int, wanted: int) -> tuple[int, li
             found.append(Window(short_ns, t_ns))
         short_ns = 0 if enough else short_ns or t_ns
         fewest = min(fewest, count)
-    return fewest, [*found, Window(short_ns, _OPEN_NS)] if short_ns else found
+    return fewest, [*found, Window(short_ns, OPEN_NS)] if short_ns else found
 
 
 def respread(run: Run, app: str, min_zones: float) -> Verdict:

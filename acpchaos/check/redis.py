@@ -20,7 +20,7 @@ def cluster_recovered(run: Run, within_s: float, wiped: bool = True) -> Verdict:
         return unproven("the record has no injected fault with a recovery phase")
     sights = run.of(RedisNode)
     before = {node.pod: node for node in sights if node.t_ns <= window.begin_ns}
-    if not before or not _whole(before, before):
+    if not before or not whole(before, before):
         return unproven(f"the cluster was not whole before the fault: {_told(before)}")
     later = [node for node in sights if node.t_ns > since_ns]
     if not later:
@@ -29,11 +29,11 @@ def cluster_recovered(run: Run, within_s: float, wiped: bool = True) -> Verdict:
     for node in later:
         now[node.pod] = node
         fresh = not wiped or _all_new(before, now)
-        if not (fresh and _whole(now, before)):
+        if not (fresh and whole(now, before)):
             back_ns = None
         elif back_ns is None:
             back_ns = node.t_ns
-    if wiped and not _all_new(before, now) and _whole(now, before):
+    if wiped and not _all_new(before, now) and whole(now, before):
         return unproven("nodes kept their run id, so the cluster was not replaced")
     if back_ns is None:
         why = f"not whole when the record ended: {_told(now)}"
@@ -44,7 +44,8 @@ def cluster_recovered(run: Run, within_s: float, wiped: bool = True) -> Verdict:
     return answer(took_s <= within_s, why, took_s, within_s, "s", evidence)
 
 
-def _whole(now: dict[str, RedisNode], before: dict[str, RedisNode]) -> bool:
+def whole(now: dict[str, RedisNode], before: dict[str, RedisNode]) -> bool:
+    """Whether every node of before is there, ok, with all slots, linked; as many are masters."""
     return (
         all(
             node.reachable
