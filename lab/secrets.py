@@ -143,7 +143,7 @@ def _secret(
 
 def _tls(leaf: Issued, authority: Issued) -> dict[str, str]:
     return {
-        "tls.crt": leaf.certificate + authority.certificate,
+        "tls.crt": leaf.certificate.rstrip() + "\n" + authority.certificate,
         "tls.key": leaf.key,
         "ca.crt": authority.certificate,
     }

@@ -100,38 +100,51 @@ async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT."""
     await prepare(settings)
     context = assemble(settings)
-    await context.sql.start()
-    try:
-        await configure(settings, context.sql)
-    except StoreUnavailable as problem:
-        raise StartRefused(f"write default objects: {problem}; check the SQL leader") from problem
-    await context.redis.start()
-    context.audit.start()
+    # a pool that is not closed keeps the process from ending, whatever ended the server
+    async with contextlib.AsyncExitStack() as parts:
+        await context.sql.start()
+        parts.push_async_callback(context.sql.stop)
+        try:
+            await configure(settings, context.sql)
+        except StoreUnavailable as problem:
+            refusal = f"write default objects: {problem}; check the SQL leader"
+            raise StartRefused(refusal) from problem
+        await context.redis.start()
+        parts.push_async_callback(context.redis.stop)
+        context.audit.start()
+        parts.push_async_callback(context.audit.stop)
+        await _listen(settings, context, parts)
+
+
+async def _listen(settings: Settings, context: Context, parts: contextlib.AsyncExitStack) -> None:
+    """All ports and background work, until the server ends."""
     app = application(context)
     server = Server(_uvicorn_config(settings, app))
     background = [asyncio.create_task(_drain_on_signal(settings, app, server))]
-    ports: list[asyncio.Server] = []
-    if settings.flags.metrics:
-        ports.append(await metrics.serve(settings.bind, settings.metrics_port))
-    worker = None
-    if settings.workers and settings.timescale_url:
-        worker = AuditWorker(context.redis, settings.timescale_url)
-        background.append(asyncio.create_task(worker.run(), name="audit-worker"))
-    if settings.tls:
+    try:
+        if settings.flags.metrics:
+            parts.callback((await metrics.serve(settings.bind, settings.metrics_port)).close)
+        if settings.workers and settings.timescale_url:
+            worker = AuditWorker(context.redis, settings.timescale_url)
+            parts.push_async_callback(worker.stop)
+            background.append(asyncio.create_task(worker.run(), name="audit-worker"))
+        if settings.tls:
+            _load_certificate(settings, server)
+            reloading = _reload_certificate(settings, server.config.ssl)
+            background.append(asyncio.create_task(reloading))
+            parts.callback((await _grpc(settings)).close)
+        await server.serve()
+    finally:
+        for task in background:
+            task.cancel()
+
+
+def _load_certificate(settings: Settings, server: Server) -> None:
+    try:
         server.config.load()
-        context_tls = server.config.ssl
-        background.append(asyncio.create_task(_reload_certificate(settings, context_tls)))
-        ports.append(await _grpc(settings))
-    await server.serve()
-    for task in background:
-        task.cancel()
-    for port in ports:
-        port.close()
-    await context.audit.stop()
-    if worker:
-        await worker.stop()
-    await context.redis.stop()
-    await context.sql.stop()
+    except ssl.SSLError as problem:
+        paths = f"{settings.cert_path} and {settings.key_path}"
+        raise StartRefused(f"read {paths}: {problem}; mount a matching pair") from problem
 
 
 def _uvicorn_config(settings: Settings, app: Application) -> uvicorn.Config:

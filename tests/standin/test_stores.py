@@ -134,6 +134,17 @@ def test_starts_without_redis_and_serves_keys(lab: Lab) -> None:
         assert acp.stop() == 0
 
 
+def test_a_broken_certificate_ends_the_start_instead_of_hanging(lab: Lab) -> None:
+    pair = {name: lab.folder / f"broken.{name}" for name in ("crt", "key")}
+    for path in pair.values():
+        path.write_text("-----BEGIN CERTIFICATE----------BEGIN CERTIFICATE-----\n")
+    certificate = {"cert_path": str(pair["crt"]), "key_path": str(pair["key"])}
+    done = lab.seeded("broken", {"server": {"certificate": certificate}}).command("server", "start")
+    assert done.returncode == 1
+    assert str(pair["crt"]) in done.stderr
+    assert "matching pair" in done.stderr
+
+
 def test_bad_sql_refuses_to_start_and_says_why(lab: Lab) -> None:
     acp = lab.acp("acp", {"sql": {"url": "postgres://postgres@127.0.0.1:1/acp"}})
     done = acp.command("server", "start")
