@@ -20,6 +20,7 @@ from acpchaos.check.verdict import JudgedClaim, Outcome, merge
 from acpchaos.record.run import Run, RunFolder, load_run
 from acpchaos.report import coverage, scope, tables, words
 from acpchaos.report.chart import timeline
+from acpchaos.report.outages import OutageView, outage_view
 from acpchaos.report.posture_page import ReviewView, review_view
 
 
@@ -34,6 +35,7 @@ class RunView:
     claims: list[JudgedClaim]
     answers: list[scope.Answer]
     chart: Markup
+    outages: OutageView
     ledger: list[tables.LedgerRow]
     deeds: list[tables.Deed]
     facts: list[tables.Fact]
@@ -76,6 +78,7 @@ def view(path: Path, position: int) -> RunView:
         claims=sorted(claims, key=lambda claim: words.WORST_FIRST.index(claim.verdict.outcome)),
         answers=scope.answers(run),
         chart=timeline(run),
+        outages=outage_view(run),
         ledger=tables.ledger_rows(run),
         deeds=tables.deeds(run),
         facts=tables.facts(run),

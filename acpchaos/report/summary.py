@@ -6,6 +6,7 @@ Room: report. The verdict table comes first, since CI cuts long summaries at the
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from acpchaos.check.clocks import disagreements
 from acpchaos.check.verdict import JudgedClaim, merge
 from acpchaos.record.run import Run, load_run
 from acpchaos.report import coverage, scope
@@ -29,6 +30,7 @@ def summary(
     lines = [f"## {SIGNS[merged]} {headline(claims, merged)}", ""]
     lines += _table(judged)
     lines += ["", _coverage([*claims, *also]), ""]
+    lines += _disagreements(judged)
     for path, run, _ in judged:
         lines += _validity(path, run)
     if page is not None:
@@ -62,6 +64,15 @@ def _coverage(claims: list[JudgedClaim]) -> str:
     total = sum(len(chapter.rows) for chapter in chapters)
     parts = [f"{count} {word}" for word, count in coverage.tally(chapters)]
     return f"Check-list, {total} rows: {', '.join(parts)}."
+
+
+def _disagreements(judged: list[tuple[Path, Run, list[JudgedClaim]]]) -> list[str]:
+    """Where Kubernetes, the clients and the store do not call the same moment recovered."""
+    found = [(run.scenario.name, line) for _, run, _ in judged for line in disagreements(run)]
+    lines = [f"- {plain(scenario)}: {plain(line)}" for scenario, line in found]
+    return ["Who calls it recovered, and when, differs beyond the clocks:", "", *lines, ""] * bool(
+        lines
+    )
 
 
 def _validity(path: Path, run: Run) -> list[str]:
