@@ -120,7 +120,8 @@ def documents() -> list[Object]:
         for path in sorted((MANIFESTS / folder).glob("*.yaml")):
             if path.name in ("kustomization.yaml", "patroni.yml"):
                 continue
-            found += [_placed(each, namespace) for each in yaml.safe_load_all(path.read_text())]
+            parsed = yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader)
+            found += [_placed(each, namespace) for each in parsed]
         found += [_placed(each, namespace) for each in _generated(MANIFESTS / folder)]
     return found
 

@@ -83,6 +83,12 @@ def manifests_baseline() -> Scene:
     return attested(found)
 
 
+@cache
+def manifests_outcomes() -> Outcomes:
+    """What manifests tell before any sabotage."""
+    return judged(manifests_baseline())
+
+
 def attested(snapshot: Snapshot) -> Scene:
     """With all that a person must say, signed by a key of this process on the snapshot's day."""
     key = Ed25519PrivateKey.generate().private_bytes(
@@ -160,10 +166,9 @@ def _on_manifests(sabotage: Sabotage) -> str:
     """killed, survived, or – where manifests cannot tell the row or hold no such change."""
     if not all({"object", "delete", "add"} & change.keys() for change in sabotage.changes):
         return "–"
-    base = manifests_baseline()
-    before = judged(base)[sabotage.row]
+    before = manifests_outcomes()[sabotage.row]
     try:
-        after = judged(apply(base, sabotage.changes))[sabotage.row]
+        after = judged(apply(manifests_baseline(), sabotage.changes))[sabotage.row]
     except Misses:
         return "–"
     if after is Outcome.FAILED:

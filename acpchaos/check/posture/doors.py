@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from acpchaos.check.posture.objects import boolean, dig
+from acpchaos.check.posture.objects import boolean, dig, parsed_yaml
 from acpchaos.check.posture.rule import Unreadable
 from acpchaos.check.posture.workload import Container, Door, shown
 from acpchaos.record.sealed import opened
@@ -31,10 +31,11 @@ class Elsewhere(Unreadable):
 
 
 class Word(NamedTuple):
-    """One word of a command line and where it stands."""
+    """One word of a command line and where it stands. `hidden`: it is not known whole."""
 
     field: str
     text: str
+    hidden: bool = False
 
 
 class Variable(NamedTuple):
@@ -155,10 +156,19 @@ def words(view: "View", container: Container) -> list[Word]:
     known = environment(view, container) if any("$(" in each.text for each in raw) else []
     found: list[Word] = []
     for each in raw:
-        text = _filled(each.text, known)
+        text, hidden = _filled(each.text, known), _hides(each.text, known)
         script = bool(found) and found[-1].text == "-c"
-        found += [Word(each.field, part) for part in (_split(text) if script else [text])]
+        parts = _split(text) if script else [text]
+        found += [Word(each.field, part, hidden or bool(opened(part))) for part in parts]
     return found
+
+
+def _hides(text: str, known: list[Variable]) -> bool:
+    """Whether a word has a reference to a variable whose value is not known."""
+    unread = {each.name for each in known if each.unread}
+    told = {each.name for each in known if not each.unread}
+    names = {found[1] for found in _REFERENCE.finditer(text) if found[1]}
+    return bool(names & unread) or (ANY in unread and not names <= told)
 
 
 def _split(script: str) -> list[str]:
@@ -172,12 +182,12 @@ def flags(view: "View", container: Container, name: str, *, valued: bool = False
     """Where `--name` or `--name=value` stands. A bare flag is True; one that is `valued` takes the
     next word."""
     every, doors = words(view, container), []
-    for at, (field, text) in enumerate(every):
+    for at, (field, text, _) in enumerate(every):
         key, eq, value = text.partition("=")
         if key != f"--{name}":
             continue
         if not eq and valued and at + 1 < len(every):
-            field, value = every[at + 1]
+            field, value, _ = every[at + 1]
         doors.append(Door(str(container.owner), field, boolean(value) if eq or valued else True))
     return doors
 
@@ -185,9 +195,9 @@ def flags(view: "View", container: Container, name: str, *, valued: bool = False
 def legible(view: "View", container: Container) -> None:
     """Unreadable when a word that may be a flag is hidden in a variable."""
     before = ""
-    for _, text in words(view, container):
+    for _, text, hidden in words(view, container):
         after_flag = before.startswith("-") and "=" not in before
-        if (text.startswith("$(") or opened(text)) and not after_flag:
+        if hidden and not text.startswith("-") and not after_flag:
             raise Unreadable(f"a word of {container.owner} stands in a variable that is hidden")
         before = text
 
@@ -263,14 +273,14 @@ def file(view: "View", container: Container, path: str) -> File | None:
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> Any:
     """Shared by all who ask, so nobody may change it."""
-    return yaml.safe_load(text)
+    return parsed_yaml(text)
 
 
 def files(view: "View", container: Container, *, partly: bool = False) -> list[File]:
     """All configuration files, the deciding one last; `partly` leaves out those that are
     Elsewhere."""
     found = []
-    for _, path in paths(view, container):
+    for _, path, _ in paths(view, container):
         try:
             found.append(file(view, container, path))
         except Elsewhere:

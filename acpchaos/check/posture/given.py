@@ -11,6 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from acpchaos.check.posture.doors import Elsewhere
+from acpchaos.check.posture.objects import parsed_yaml
 from acpchaos.check.posture.view import View
 from acpchaos.check.posture.workload import Container, Pods, containers, repository, shown
 from acpchaos.record.sealed import SEALED
@@ -74,7 +75,7 @@ def settings_in(secret: Object) -> bool:
 
 def _parsed(text: str) -> object:
     try:
-        return yaml.safe_load(text)
+        return parsed_yaml(text)
     except (yaml.YAMLError, ValueError):
         return None
 

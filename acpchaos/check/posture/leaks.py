@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from acpchaos.check.posture.doors import held
-from acpchaos.check.posture.objects import leaves
+from acpchaos.check.posture.objects import leaves, parsed_yaml
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, rule
 from acpchaos.check.posture.view import View
@@ -101,7 +101,7 @@ def _secrets_in(key: str, text: str) -> Iterator[tuple[str, str]]:
 
 def _parsed(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return parsed_yaml(text)
     except (yaml.YAMLError, ValueError):
         return None
 

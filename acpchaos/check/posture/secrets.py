@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import yaml
-
 from acpchaos.check.posture import doors
 from acpchaos.check.posture.doors import told
 from acpchaos.check.posture.given import given, running_acp, serving, settings_in
-from acpchaos.check.posture.objects import dig, label
+from acpchaos.check.posture.objects import dig, label, parsed_yaml
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable, rule
 from acpchaos.check.posture.view import View
@@ -89,7 +87,7 @@ def releases(view: View) -> Iterator[tuple[str, Object]]:
     for secret in view.objects("Secret", view.scope.namespace):
         if secret.get("type") != RELEASE:
             continue
-        where, facts = label("Secret", secret), yaml.safe_load(secret["data"]["derived"]) or {}
+        where, facts = label("Secret", secret), parsed_yaml(secret["data"]["derived"]) or {}
         if facts.get("unread"):
             raise Unreadable(f"{where}: {facts['unread']}")
         name = where.rpartition(".v")[0]
