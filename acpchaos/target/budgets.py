@@ -22,7 +22,7 @@ class Budgets(BaseModel):
         0.001, "failed of all requests while nothing is broken: above it there is no baseline"
     )
     pod_loss_gap_s: float = _number(
-        2.0, "longest time without one good answer while other replicas stay: endpoint removal"
+        2.0, "longest possible outage while other replicas stay: endpoint removal"
     )
     pod_loss_error_ratio: float = _number(
         0.01, "failed of all requests of the fault phase: connections of the killed pods only"
@@ -31,7 +31,7 @@ class Budgets(BaseModel):
         60.0, "as many pods ready again: image is on the node, start, three readiness periods"
     )
     zone_drain_gap_s: float = _number(
-        2.0, "longest time without one good answer: evicted pods end gracefully, one by one"
+        2.0, "longest possible outage: evicted pods end gracefully, one by one"
     )
     zone_drain_error_ratio: float = _number(
         0.02, "failed of all requests while a zone empties: some Redis and SQL primaries move too"
