@@ -174,7 +174,7 @@ def _on(door: Door) -> bool:
 
 
 def _finding(door: Door, remedy: str) -> Finding:
-    saw = "set" if door.value is True else doors.told(door.value)
+    saw = doors.told(door.value)
     return Finding(object=door.object, field=door.field, saw=saw, want=WANT, remedy=remedy)
 
 

@@ -77,6 +77,8 @@ def _released(view: View) -> Judgement:
         if create:
             field = "values.secretConfig.create"
             findings.append(_finding(where, field, "true", "false", _OWN))
+    if not read:
+        raise NotHere("no Helm release tells secretConfig.create")
     return Judgement(findings=tuple(findings), read=tuple(read))
 
 

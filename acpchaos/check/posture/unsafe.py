@@ -137,7 +137,7 @@ def _name(text: str) -> str:
 def _flags(view: View, container: Container) -> Iterator[Told]:
     """A bare flag may be a switch that is on, or have its value in the next word."""
     every = doors.words(view, container)
-    for at, (field, text) in enumerate(every):
+    for at, (field, text, _) in enumerate(every):
         if not text.startswith("--"):
             continue
         key, eq, value = text.partition("=")
