@@ -39,9 +39,10 @@ def clocks(run: Run) -> list[Clock]:
     return [_kubernetes(run, since_ns), _clients(run), _store(run, since_ns)]
 
 
-def disagreements(run: Run) -> list[str]:
-    """Each pair whose spans cannot be the same moment, and what only the clients noticed."""
-    told = clocks(run)
+def disagreements(run: Run, told: list[Clock] | None = None) -> list[str]:
+    """Each pair whose spans cannot be the same moment, and what only the clients noticed. `told` is
+    what `clocks` says, where that is known already."""
+    told = clocks(run) if told is None else told
     if not told:
         return []
     kubernetes, clients, store = told

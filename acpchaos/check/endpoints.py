@@ -107,7 +107,8 @@ def _return(
 def _first(seen: list[Request], bad_ns: list[int]) -> Span | None:
     """Between the last failure before it and the arrival of the first good answer to what was
     sent after the first failure."""
-    later = [r for r in seen if not r.error and r.start_ns >= min(bad_ns)]
+    first_ns = min(bad_ns)
+    later = [r for r in seen if not r.error and r.start_ns >= first_ns]
     lucky = min(later, key=lambda r: r.t_ns, default=None)
     if lucky is None:
         return None

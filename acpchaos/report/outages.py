@@ -91,12 +91,12 @@ class OutageView:
 
 def outage_view(run: Run) -> OutageView:
     """Work out all tables of one run."""
-    zero_ns = origin_ns(run)
+    zero_ns, told = origin_ns(run), clocks(run)
     return OutageView(
         endpoints=[_endpoint(each, zero_ns) for each in endpoints(run)],
         clocks=[ClockRow(each.who, each.state, _span(each.at, zero_ns), each.by)
-                for each in clocks(run)],
-        findings=disagreements(run),
+                for each in told],
+        findings=disagreements(run, told),
         pods=[_pod(each) for each in pod_recoveries(run)],
         steps=[StepRow(f"{each.flow} · {each.step}", _count(each.failed), _interval(each.failed))
                for each in steps(run)],
