@@ -5,10 +5,8 @@ part is ended in reverse order, whatever happened, and the undo log has the last
 """
 
 import datetime as dt
-import platform
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +27,7 @@ from acpchaos.load.prober import Prober
 from acpchaos.load.swarm import Swarm
 from acpchaos.record.events import Clock, Phase
 from acpchaos.record.journal import Journal
-from acpchaos.record.run import RunFolder, RunMeta, checkout_state, package_versions
+from acpchaos.record.run import RunFolder, RunMeta, origin
 from acpchaos.record.seal import seal
 from acpchaos.record.timeline import Timeline
 from acpchaos.report.evidence import write_evidence
@@ -247,14 +245,14 @@ def _resolved(scenario: Scenario, profile: Profile) -> Scenario:
 
 def _meta(scenario: Scenario, profile: Profile, cluster: Cluster, seed: int) -> RunMeta:
     moment = dt.datetime.now(dt.UTC)
-    commit, dirty = checkout_state(PROJECT)
+    made_by = origin(PROJECT)
     return RunMeta(
         run_id=f"{moment:%Y%m%dt%H%M%S}-{scenario.name}-{seed % 0xFFFF:04x}",
         seed=seed,
         started_ns=Clock().now_ns(),
-        commit=commit,
-        dirty=dirty,
-        argv=tuple(Path(each).name if i == 0 else each for i, each in enumerate(sys.argv)),
+        commit=made_by.commit,
+        dirty=made_by.dirty,
+        argv=made_by.argv,
         target={
             "profile": profile.name,
             "kube_system_uid": profile.cluster.kube_system_uid,
@@ -262,10 +260,7 @@ def _meta(scenario: Scenario, profile: Profile, cluster: Cluster, seed: int) -> 
             "base_url": profile.service.base_url,
             "namespace": profile.namespaces.acp,
         },
-        versions={
-            "python": platform.python_version(),
-            **{name: seen for name, seen in package_versions().items() if seen},
-        },
+        versions=made_by.versions,
         scenario=scenario,
     )
 

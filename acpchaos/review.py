@@ -5,8 +5,6 @@ Reading a live cluster changes nothing in it; probes do, and put it back (acpcha
 """
 
 import datetime as dt
-import platform
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +24,7 @@ from acpchaos.check.posture.rule import RowResult
 from acpchaos.check.posture.waivers import load_waivers
 from acpchaos.errors import UsageError
 from acpchaos.record import snapshot as store
-from acpchaos.record.run import checkout_state, package_versions
+from acpchaos.record.run import origin
 from acpchaos.record.snapshot import Snapshot
 from acpchaos.report.evidence import write_evidence
 from acpchaos.report.posture_markdown import posture_summary
@@ -165,15 +163,15 @@ def _words(wish: Wish) -> str:
 
 def _meta(wish: Wish, started_ns: int, gathered_s: float) -> ReviewMeta:
     moment = dt.datetime.fromtimestamp(started_ns / 1e9, dt.UTC)
-    commit, dirty = checkout_state(PROJECT)
+    made_by = origin(PROJECT)
     return ReviewMeta(
         run_id=f"{moment:%Y%m%dt%H%M%S}-{started_ns // 1000 % 0xFFFF:04x}-posture",
         started_ns=started_ns,
         evidence=_words(wish),
         allow_probes=wish.allow_probes,
         gathered_s=round(gathered_s, 3),
-        commit=commit,
-        dirty=dirty,
-        argv=tuple(Path(each).name if at == 0 else each for at, each in enumerate(sys.argv)),
-        versions={"python": platform.python_version(), **package_versions()},
+        commit=made_by.commit,
+        dirty=made_by.dirty,
+        argv=made_by.argv,
+        versions=made_by.versions,
     )

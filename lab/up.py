@@ -7,6 +7,7 @@ the first one stopped.
 
 import contextlib
 import fcntl
+import functools
 import json
 import time
 from collections.abc import Iterator
@@ -243,6 +244,10 @@ def base_url(cluster: Cluster) -> str:
 
 
 def _application_steps(cluster: Cluster, overlay: Path) -> list[Step]:
+    @functools.cache
+    def rendered() -> str:
+        return cluster.kubectl("kustomize", str(overlay))
+
     def load() -> None:
         for recipe in APPS:
             build_image(recipe, cluster.shop)  # the code may have changed since the image step
@@ -254,24 +259,20 @@ def _application_steps(cluster: Cluster, overlay: Path) -> list[Step]:
         Step(
             "stores and ACP",
             10,
-            lambda: _apply_overlay(cluster, overlay),
-            lambda: _overlay_stands(cluster, overlay),
+            lambda: _apply_overlay(cluster, rendered()),
+            lambda: _overlay_stands(cluster, rendered()),
         ),
         Step("all workloads ready", 90, lambda: _wait_ready(cluster)),
     ]
 
 
-def _overlay_stands(cluster: Cluster, overlay: Path) -> bool:
+def _overlay_stands(cluster: Cluster, manifests: str) -> bool:
     """These very manifests were applied and all workloads are ready.
 
     What somebody changed by hand since is left alone, so that a lab can be weakened on purpose and
     then judged; a lab that is not whole gets its manifests again.
     """
-    return _applied(cluster) == _overlay_key(cluster, overlay) and not unready(cluster)
-
-
-def _overlay_key(cluster: Cluster, overlay: Path) -> str:
-    return content_key([], cluster.kubectl("kustomize", str(overlay)))
+    return _applied(cluster) == content_key([], manifests) and not unready(cluster)
 
 
 def _applied(cluster: Cluster) -> str:
@@ -280,11 +281,11 @@ def _applied(cluster: Cluster) -> str:
     return str(found["metadata"].get("annotations", {}).get(APPLIED, ""))
 
 
-def _apply_overlay(cluster: Cluster, overlay: Path) -> None:
+def _apply_overlay(cluster: Cluster, manifests: str) -> None:
     # a Job cannot be changed, only made again; ACP's are written to be run any number of times
     cluster.kubectl("-n", "acp-system", "delete", "job", "--all", "--ignore-not-found")
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(overlay))
-    mark = f"{APPLIED}={_overlay_key(cluster, overlay)}"
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", feed=manifests)
+    mark = f"{APPLIED}={content_key([], manifests)}"
     cluster.kubectl("annotate", "namespace", "acp-system", "--overwrite", mark)
 
 

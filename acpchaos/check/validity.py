@@ -9,6 +9,7 @@ from collections import Counter
 from itertools import pairwise
 
 from acpchaos.check.physics import impossible
+from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.window import NS_PER_S, Window, disturbed, due_in, phase
 from acpchaos.record.events import Fault, Gap, Health, Request, Undo, Witness
 from acpchaos.record.run import PHASES, Run
@@ -112,7 +113,7 @@ def _load_meanwhile(run: Run) -> list[str]:
     requests = run.requests("load")
     lines = _too_thin(due_in(requests, fault), fault, run.scenario.load.rate_per_s)
     due = due_in(requests, whole)
-    unsent = sum(request.error == "never_sent" for request in due)
+    unsent = sum(request.error == NEVER_SENT for request in due)
     if unsent > NEVER_SENT_RATIO * len(due):
         lines.append(f"{unsent} of {len(due)} requests were due but never sent")
     return lines

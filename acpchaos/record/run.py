@@ -4,12 +4,14 @@ Room: record. The folder is the whole truth; every verdict and page is made from
 not know how a run is judged.
 """
 
+import platform
 import subprocess
+import sys
 from collections.abc import Iterable
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -160,6 +162,27 @@ def checkout_state(root: Path) -> tuple[str, bool]:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
     except (OSError, subprocess.SubprocessError):
         return "unknown", True
+
+
+class Origin(NamedTuple):
+    """What a record was made by: checkout, command line without its folder, and versions."""
+
+    commit: str
+    dirty: bool
+    argv: tuple[str, ...]
+    versions: dict[str, str]
+
+
+def origin(root: Path) -> Origin:
+    """The origin of what this process records; packages that are not installed are left out."""
+    commit, dirty = checkout_state(root)
+    packages = {name: seen for name, seen in package_versions().items() if seen}
+    return Origin(
+        commit=commit,
+        dirty=dirty,
+        argv=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        versions={"python": platform.python_version(), **packages},
+    )
 
 
 def package_versions() -> dict[str, str]:

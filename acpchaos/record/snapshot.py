@@ -17,6 +17,7 @@ from acpchaos.errors import UsageError
 
 Object = dict[str, Any]
 FORMAT = 1
+CONTROL, DENY = "cni control", "cni deny"  # probes: a pair of pods before and under a deny policy
 LAST_CHANGE = "acpchaos.io/last-change"  # annotation: RFC 3339 time of the last write of an object
 
 
@@ -72,9 +73,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Served(msgspec.Struct, frozen=True, kw_only=True):
     """Certificates served at one place; the leaf comes first. No chain: `error` says why."""
 
-    where: (
-        str  # "ingress https://host:port", "pod namespace/name:8443", "service namespace/name:.."
-    )
+    where: str  # "ingress https://host:port" or "pod namespace/name:8443"
     chain: tuple[str, ...] = ()  # PEM
     protocol: str = ""
     verified: str = ""  # "" when the chain verifies against the profile's CA, else why not
@@ -87,6 +86,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
     outcome: str
     saw: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.saw}".strip()
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

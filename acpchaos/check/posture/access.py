@@ -13,6 +13,7 @@ from acpchaos.check.posture.parts import joined
 from acpchaos.check.posture.rbac import Ask, Bound, Grant, bound, grants
 from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, rule
 from acpchaos.check.posture.view import Pods, View
+from acpchaos.record.snapshot import Probe
 
 SOURCE = "vendor document, hardening, secrets: limit access by RBAC"
 _ENCRYPTION = "encryption-provider-config"
@@ -87,7 +88,7 @@ def _stored(view: View, flagged: bool, hidden: str) -> Judgement:
     may be identity; where the provider of the cluster hides everything, only a person can tell."""
     probe = view.snapshot.probes.get("at-rest")
     if probe is not None and probe.outcome != "unknown":
-        findings = () if probe.outcome == "encrypted" else (_plain(probe.outcome, probe.saw),)
+        findings = () if probe.outcome == "encrypted" else (_plain(probe),)
         return Judgement(findings=findings, read=("probe at-rest",))
     try:
         attested = view.attestation("HARD-19")
@@ -107,9 +108,9 @@ def _unflagged(server: Pods) -> Finding:
     )  # fmt: skip
 
 
-def _plain(outcome: str, saw: str) -> Finding:
+def _plain(probe: Probe) -> Finding:
     return Finding(
-        object="probe at-rest", field="outcome", saw=f"{outcome} {saw}".strip(), want="encrypted",
+        object="probe at-rest", field="outcome", saw=str(probe), want="encrypted",
         remedy="list a provider before identity, then: kubectl get secrets -A -o json "
         "| kubectl replace -f -",
     )  # fmt: skip

@@ -130,6 +130,11 @@ def _filled(text: str, known: list[Variable]) -> str:
     return _REFERENCE.sub(fill, text)
 
 
+def variable_of(path: str) -> str:
+    """The variable that sets `path`: FEATURES_DEV_MODE for features.dev_mode."""
+    return path.upper().replace(".", "_")
+
+
 def variable(view: "View", container: Container, name: str) -> Door | None:
     """The variable of this name as the container sees it; Unreadable when its value is hidden."""
     every = environment(view, container)
@@ -298,7 +303,7 @@ def from_file(found: File, path: str) -> list[Door]:
 def setting(view: "View", container: Container, path: str, *, partly: bool = False) -> list[Door]:
     """Everything but flags that sets `path`, the deciding one last: files, then the variable."""
     every = files(view, container, partly=partly)
-    named = variable(view, container, path.upper().replace(".", "_"))
+    named = variable(view, container, variable_of(path))
     return [
         *(door for each in every for door in from_file(each, path)),
         *([named] if named else []),

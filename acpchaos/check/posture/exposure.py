@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from acpchaos.check.posture.objects import dig, label, pointer, selects
 from acpchaos.check.posture.parts import joined
-from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, rule
+from acpchaos.check.posture.rule import Judgement, Unreadable, broken, rule
 from acpchaos.check.posture.view import View
 from acpchaos.check.posture.workload import Pods, containers
 from acpchaos.record.snapshot import Object
@@ -55,11 +55,11 @@ def _services(view: View, namespace: str) -> Judgement:
         if spec.get("type") in _OUTSIDE:
             ports = ", ".join(str(each.get("port")) for each in spec.get("ports") or [])
             saw = f"{spec['type']}, which opens {ports or 'its ports'} past the ingress"
-            findings.append(_finding(where, "spec.type", saw, "ClusterIP", "type: ClusterIP"))
+            findings.append(broken(where, "spec.type", saw, "ClusterIP", "type: ClusterIP"))
         if spec.get("externalIPs"):
             saw, want = ", ".join(map(str, spec["externalIPs"])), "none"
             remedy = '[{"op": "remove", "path": "/spec/externalIPs"}]'
-            findings.append(_finding(where, "spec.externalIPs", saw, want, remedy))
+            findings.append(broken(where, "spec.externalIPs", saw, want, remedy))
     return Judgement(findings=tuple(findings), read=tuple(read))
 
 
@@ -113,7 +113,7 @@ def _route(view: View, where: str, namespace: str, backend: Backend) -> Judgemen
     shown = f"{what}, which is {'another port' if ours else 'no Service'} of ACP's main pods"
     remedy = f'[{{"op": "remove", "path": "{pointer(backend.field.partition(".http")[0])}"}}]'
     want = f"the port http of Service {view.scope.workloads['acp'].name}"
-    found = _finding(where, backend.field, shown, want, remedy)
+    found = broken(where, backend.field, shown, want, remedy)
     return Judgement(findings=(found,), read=(where,))
 
 
@@ -127,15 +127,11 @@ def _of_the_node(pods: Pods) -> Judgement:
     findings = []
     if pods.spec.get("hostNetwork") is True:
         field = f"{pods.path}.hostNetwork"
-        findings.append(_finding(str(pods), field, "true", "false", "hostNetwork: false"))
+        findings.append(broken(str(pods), field, "true", "false", "hostNetwork: false"))
     for container in containers(pods):
         for at, port in enumerate(container.spec.get("ports") or []):
             if port.get("hostPort"):
                 field = f"{container.path}.ports[{at}].hostPort"
                 remedy = f'[{{"op": "remove", "path": "{pointer(field)}"}}]'
-                findings.append(_finding(str(pods), field, str(port["hostPort"]), "absent", remedy))
+                findings.append(broken(str(pods), field, str(port["hostPort"]), "absent", remedy))
     return Judgement(findings=tuple(findings), read=(str(pods),))
-
-
-def _finding(where: str, field: str, saw: str, want: str, remedy: str) -> Finding:
-    return Finding(object=where, field=field, saw=saw, want=want, remedy=remedy)

@@ -20,7 +20,7 @@ from acpchaos.check.posture.netpol import (
 )
 from acpchaos.check.posture.parts import joined
 from acpchaos.check.posture.probing import blocked, control_open, enforcement
-from acpchaos.check.posture.reach import DNS_NAMESPACES, DNS_RULE, Reach, exposed, judged, only_dns
+from acpchaos.check.posture.reach import DNS_NAMESPACES, DNS_RULE, Reach, only_dns
 from acpchaos.check.posture.rule import Judgement, NotHere, rule
 from acpchaos.check.posture.view import Pods, View
 from acpchaos.record.snapshot import Object
@@ -72,11 +72,9 @@ def outside_only(view: View) -> Judgement:
 
 
 def _targets(reach: Reach, pods: Pods) -> Judgement:
-    rules = reach.rules(pods, "egress")
-    if rules is None:
-        return exposed(pods, "egress", _wanted_rules())
-    want, remedy = "outside addresses or DNS", f"egress: {json.dumps(_wanted_rules())}"
-    return judged(pods, rules, partial(_bad_target, reach), want, remedy)
+    allow, bad = _wanted_rules(), partial(_bad_target, reach)
+    remedy = f"egress: {json.dumps(allow)}"
+    return reach.judged(pods, "egress", allow, bad, "outside addresses or DNS", remedy)
 
 
 def _bad_target(reach: Reach, allow: Allow, peer: Peer | None) -> str:
@@ -127,12 +125,9 @@ def _own_ranges(view: View, reach: Reach, functions: list[Pods]) -> Judgement:
 
 
 def _blocks(reach: Reach, pods: Pods, inside: dict[Network, str]) -> Judgement:
-    rules = reach.rules(pods, "egress")
-    if rules is None:
-        return exposed(pods, "egress", _wanted_rules())
     holes = [str(each) for each in ipaddress.collapse_addresses(_v4(INSIDE | inside))]
-    want, remedy = "excepted", f"except: {json.dumps(holes)}"
-    return judged(pods, rules, partial(_leaks, inside), want, remedy)
+    leaks, remedy = partial(_leaks, inside), f"except: {json.dumps(holes)}"
+    return reach.judged(pods, "egress", _wanted_rules(), leaks, "excepted", remedy)
 
 
 def _v4(ranges: dict[Network, str]) -> list[ipaddress.IPv4Network]:

@@ -40,10 +40,9 @@ WORKSPACES = Switch(
 
 def _evidence(switch: Switch) -> str:
     told = f"; {switch.answer} in GET {ENVIRONMENT}" if switch.answer else ""
-    variable = switch.setting.upper().replace(".", "_")
     return (
         f"--{switch.flags[0]} in command and args, {switch.setting} in every file of --config, "
-        f"variable {variable}{told}"
+        f"variable {doors.variable_of(switch.setting)}{told}"
     )
 
 
@@ -121,7 +120,7 @@ def _doors_of(view: View, container: Container, switch: Switch) -> list[Part]:
         partial(_by_flag, view, container, switch),
         *(partial(_by_file, view, container, path, switch) for path in _paths(view, container)),
         partial(_by_variable, view, container, switch),
-        partial(_legible, view, container),
+        partial(legible, view, container),
     ]
 
 
@@ -154,14 +153,15 @@ def _by_file(view: View, container: Container, path: str, switch: Switch) -> Jud
 
 
 def _by_variable(view: View, container: Container, switch: Switch) -> Judgement:
-    name = switch.setting.upper().replace(".", "_")
+    name = doors.variable_of(switch.setting)
     door = doors.variable(view, container, name)
     if door is None or not _on(door):
         return Judgement()
     return Judgement(findings=(_finding(door, f'{name}: "false"'),))
 
 
-def _legible(view: View, container: Container) -> Judgement:
+def legible(view: View, container: Container) -> Judgement:
+    """No finding; Unreadable when a word that may be a flag is hidden in a variable."""
     doors.legible(view, container)
     return Judgement()
 

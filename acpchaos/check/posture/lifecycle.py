@@ -15,7 +15,7 @@ from acpchaos.check.posture.attestations import Attestation
 from acpchaos.check.posture.given import given, running_acp
 from acpchaos.check.posture.objects import dig, label, selects
 from acpchaos.check.posture.parts import Part, joined
-from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable, rule
+from acpchaos.check.posture.rule import Judgement, NotHere, Unreadable, broken, rule
 from acpchaos.check.posture.secrets import releases
 from acpchaos.check.posture.view import View
 from acpchaos.check.posture.workload import Container, Pods, containers, repository
@@ -82,7 +82,7 @@ def _compared(view: View, attested: Attestation, change: Change) -> Judgement:
     read = (change.object, said)
     if change.at.astimezone(dt.UTC).date() <= attested.date:
         return Judgement(read=read)
-    finding = _finding(
+    finding = broken(
         change.object, change.field, f"changed on {change.at:%Y-%m-%d}, after the {said}",
         "a green review since the last change",
         f"acpchaos attest HARD-01 --target {view.scope.profile} --owner NAME --key FILE "
@@ -135,7 +135,7 @@ def _stays(container: Container) -> Judgement:
         field = f"{container.path}.image"
         want = "a digest, or the tag of one version"
         findings.append(
-            _finding(where, field, container.image or "not set", want, "image: NAME:VERSION")
+            broken(where, field, container.image or "not set", want, "image: NAME:VERSION")
         )
     return Judgement(findings=tuple(findings), read=(f"{where} container {container.name}",))
 
@@ -149,7 +149,7 @@ def _new_enough(view: View, container: Container) -> Judgement:
     if found >= least:
         return Judgement(read=(f"{where} {field}",))
     want = f"{least} or newer, as posture.minimum_version says"
-    finding = _finding(where, field, f"version {found}", want, f"image: NAME:{least}")
+    finding = broken(where, field, f"version {found}", want, f"image: NAME:{least}")
     return Judgement(findings=(finding,), read=(f"{where} {field}",))
 
 
@@ -189,7 +189,7 @@ def _same_everywhere(view: View) -> Judgement:
                     key = (str(pods), f"{container.path}.image", container.image)
                     ids.setdefault(key, set()).add(image_id)
     findings = tuple(
-        _finding(
+        broken(
             where, field, f"{len(found)} different images under {image}", "one content per tag",
             "image: NAME@sha256:DIGEST",
         )
@@ -230,7 +230,7 @@ def _started(pods: Pods, pod: Object, change: Change) -> Judgement:
     start = _time(str(dig(pod, "status.startTime") or ""), where)
     if start >= change.at:
         return Judgement(read=(where, change.object))
-    finding = _finding(
+    finding = broken(
         where, "status.startTime", f"{start:%Y-%m-%d %H:%M:%S}",
         f"after the change of {change.object} at {change.at:%Y-%m-%d %H:%M:%S}",
         _RESTART.format(pods.namespace, pods.kind.lower(), pods.name),
@@ -248,7 +248,3 @@ def running(view: View, pods: Pods) -> list[Object]:
         and not pod["metadata"].get("deletionTimestamp")
         and dig(pod, "status.phase") in ("Running", "Pending", None)
     ]
-
-
-def _finding(where: str, field: str, saw: str, want: str, remedy: str) -> Finding:
-    return Finding(object=where, field=field, saw=saw, want=want, remedy=remedy)

@@ -7,9 +7,9 @@ import json
 from functools import partial
 from urllib.parse import urlsplit
 
-from acpchaos.check.posture.netpol import Allow, Network, Peer, contains, network
+from acpchaos.check.posture.netpol import Allow, Direction, Network, Peer, contains, network
 from acpchaos.check.posture.parts import joined
-from acpchaos.check.posture.probing import CONTROL, DENY, blocked, control_open, enforcement
+from acpchaos.check.posture.probing import blocked, control_open, enforcement
 from acpchaos.check.posture.reach import (
     DNS_NAMESPACES,
     DNS_RULE,
@@ -17,13 +17,12 @@ from acpchaos.check.posture.reach import (
     exposed,
     from_namespace,
     from_pods,
-    judged,
     only,
     only_dns,
 )
 from acpchaos.check.posture.rule import Judgement, rule
 from acpchaos.check.posture.view import Pods, View
-from acpchaos.record.snapshot import Object
+from acpchaos.record.snapshot import CONTROL, DENY, Object
 
 SOURCE = "vendor document, hardening, network policies"
 _STORE_PORTS: set[int | str] = {6379, 26257, 5432}
@@ -105,16 +104,16 @@ def sources(view: View) -> Judgement:
 
 
 def _sources(view: View, reach: Reach, pods: Pods) -> Judgement:
-    rules = reach.rules(pods, "ingress")
-    if rules is None:
-        return _unguarded(exposed(pods, "ingress", _ingress_rules(view, pods)), pods)
+    if _unguarded_job(reach, pods, "ingress"):
+        return Judgement(read=(str(pods),))
+    allow, bad = _ingress_rules(view, pods), partial(_bad_source, view, reach)
     want = f"namespace {view.scope.ingress_namespace}, or a scraper on port 9000"
-    return judged(pods, rules, partial(_bad_source, view, reach), want, _from_ingress(view))
+    return reach.judged(pods, "ingress", allow, bad, want, _from_ingress(view))
 
 
-def _unguarded(exposure: Judgement, pods: Pods) -> Judgement:
-    """Pods without isolation; a job's are left to HARD-46, since they neither listen nor stay."""
-    return Judgement(read=(str(pods),)) if pods.role == "job" else exposure
+def _unguarded_job(reach: Reach, pods: Pods, direction: Direction) -> bool:
+    """A job without isolation is left to HARD-46, since its pods neither listen nor stay."""
+    return pods.role == "job" and reach.rules(pods, direction) is None
 
 
 def _from_ingress(view: View) -> str:
@@ -164,13 +163,12 @@ def targets(view: View) -> Judgement:
 
 
 def _targets(view: View, reach: Reach, pods: Pods) -> Judgement:
-    rules = reach.rules(pods, "egress")
-    if rules is None:
-        return _unguarded(exposed(pods, "egress", _egress_rules(view)), pods)
+    if _unguarded_job(reach, pods, "egress"):
+        return Judgement(read=(str(pods),))
+    allow, bad = _egress_rules(view), partial(_bad_target, view, reach, pods)
     want = "a store, DNS, a function, or a range of posture.outside_hosts"
-    allowed = json.dumps(_egress_rules(view))
-    remedy = f"egress: {allowed}; a needed range belongs into [posture] outside_hosts"
-    return judged(pods, rules, partial(_bad_target, view, reach, pods), want, remedy)
+    remedy = f"egress: {json.dumps(allow)}; a needed range belongs into [posture] outside_hosts"
+    return reach.judged(pods, "egress", allow, bad, want, remedy)
 
 
 def _bad_target(view: View, reach: Reach, pods: Pods, allow: Allow, peer: Peer | None) -> str:

@@ -5,10 +5,9 @@ Room: check. A probe that was blocked proves something only beside a control tha
 
 from collections.abc import Iterable
 
-from acpchaos.check.posture.rule import Finding, Judgement, Unreadable
+from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, broken
 from acpchaos.check.posture.view import View
-
-CONTROL, DENY = "cni control", "cni deny"
+from acpchaos.record.snapshot import CONTROL, DENY
 
 
 def enforcement(view: View) -> Judgement:
@@ -36,10 +35,7 @@ def blocked(view: View, names: Iterable[str], want: str, remedy: str) -> Judgeme
         probe = view.probe(name)
         read.append(f"probe {name}")
         if probe.outcome != "blocked":
-            saw = f"{probe.outcome} {probe.saw}".strip()
-            findings.append(
-                Finding(object=f"probe {name}", field="outcome", saw=saw, want=want, remedy=remedy)
-            )
+            findings.append(broken(f"probe {name}", "outcome", str(probe), want, remedy))
     return Judgement(findings=tuple(findings), read=tuple(read))
 
 
@@ -47,6 +43,5 @@ def control_open(view: View, name: str) -> Judgement:
     """The control of a set of probes; Unreadable when it did not get through itself."""
     found = view.probe(name)
     if found.outcome != "open":
-        seen = f"{found.outcome} {found.saw}".strip()
-        raise Unreadable(f"the control probe {name} is {seen}, so a blocked one proves nothing")
+        raise Unreadable(f"the control probe {name} is {found}, so a blocked one proves nothing")
     return Judgement(read=(f"probe {name}",))

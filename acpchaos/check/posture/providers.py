@@ -120,7 +120,7 @@ def default_passwords(view: View) -> Judgement:
                 Finding(
                     object=f"/{where}",
                     field=f"login of {user} with the default password",
-                    saw=f"{probe.outcome} {probe.saw}".strip(),
+                    saw=str(probe),
                     want="refused",
                     remedy=delete(view, _idps_of(where)),
                 )

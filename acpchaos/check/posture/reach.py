@@ -61,6 +61,18 @@ class Reach:
         every = self.policies(pods.namespace)
         return rules_for(every, pods.namespace, labels_of(pods), direction)
 
+    def judged(
+        self, pods: Pods, direction: Direction, allow: list[Object],
+        bad: Callable[[Allow, Peer | None], str], want: str, remedy: str,
+    ) -> Judgement:  # fmt: skip
+        """Every peer of every rule for a workload's pods, asked by `bad` what is wrong with it; a
+        rule without peers is asked with None. Pods that nothing isolates are the finding, and
+        `allow` is what their policy should hold."""
+        rules = self.rules(pods, direction)
+        if rules is None:
+            return exposed(pods, direction, allow)
+        return _each_peer(pods, rules, bad, want, remedy)
+
     def namespaces(self, peer: Peer) -> set[str]:
         """Names of the namespaces that a peer's selector takes, EVERY for all that there may be;
         none for an address block."""
@@ -126,16 +138,13 @@ def only_dns(allow: Allow) -> bool:
     return only(allow.ports, _DNS_PORTS)
 
 
-def judged(
+def _each_peer(
     pods: Pods,
     rules: list[Allow],
     bad: Callable[[Allow, Peer | None], str],
     want: str,
     remedy: str,
 ) -> Judgement:
-    """Every peer of every rule, asked by `bad` what is wrong with it; a rule without peers is
-    asked with None."""
-
     def one(allow: Allow, peer: Peer | None) -> Judgement:
         saw = bad(allow, peer)
         place = peer.field if peer else allow.field

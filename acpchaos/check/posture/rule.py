@@ -51,6 +51,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return f"{at} is {self.saw}, wanted {self.want}"
 
 
+def broken(where: str, field: str, saw: str, want: str, remedy: str) -> Finding:
+    """A finding in the order in which it is told."""
+    return Finding(object=where, field=field, saw=saw, want=want, remedy=remedy)
+
+
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of a rule: what breaks the row, and what was read to say so."""
 

@@ -13,7 +13,7 @@ from acpchaos.check.posture.doors import told
 from acpchaos.check.posture.given import given, running_acp, serving, settings_in
 from acpchaos.check.posture.objects import dig, label, parsed_yaml
 from acpchaos.check.posture.parts import Part, joined
-from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable, rule
+from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable, broken, rule
 from acpchaos.check.posture.view import View
 from acpchaos.check.posture.workload import Container, Door, shown
 from acpchaos.record.sealed import opened, published
@@ -56,7 +56,7 @@ def _unmanaged(view: View) -> Judgement:
             if not _has_owner(each.object) and (value == "Helm" or (value and key == _RELEASED)):
                 field = f"metadata.{place}[{key}]"
                 want = "a Secret that the chart does not make"
-                findings.append(_finding(str(each), field, value, want, _OWN))
+                findings.append(broken(str(each), field, value, want, _OWN))
                 break
     return Judgement(findings=tuple(findings), read=(*(str(each) for each in found), *absent))
 
@@ -76,7 +76,7 @@ def _released(view: View) -> Judgement:
         read.append(where)
         if create:
             field = "values.secretConfig.create"
-            findings.append(_finding(where, field, "true", "false", _OWN))
+            findings.append(broken(where, field, "true", "false", _OWN))
     if not read:
         raise NotHere("no Helm release tells secretConfig.create")
     return Judgement(findings=tuple(findings), read=tuple(read))
@@ -124,10 +124,10 @@ def _system(view: View, container: Container, must: bool) -> Judgement:
     if door is None or door.value in ("", None, False):
         saw = "not set, so the built-in secret is in force"
         where = (_of(container), "system.secret") if door is None else (door.object, door.field)
-        found = [_finding(*where, saw, want, remedy)] if must else []
+        found = [broken(*where, saw, want, remedy)] if must else []
         return Judgement(findings=tuple(found), read=read)
     fault = _weakness(door.value, LEAST_LENGTH, 10**6)
-    found = [_finding(door.object, door.field, fault, want, remedy)] if fault else []
+    found = [broken(door.object, door.field, fault, want, remedy)] if fault else []
     return Judgement(findings=tuple(found), read=(*read, f"{door.object} {door.field}"))
 
 
@@ -169,7 +169,7 @@ def _keys(view: View, container: Container, must: bool) -> Judgement:
         findings += _key(single)
     if must and not keyed:
         saw, want = "not set, so the built-in key is in force", "a key of one's own"
-        findings.append(_finding(_of(container), "secrets", saw, want, _KEY))
+        findings.append(broken(_of(container), "secrets", saw, want, _KEY))
     read = dict.fromkeys([_of(container), *(each.object for each in lists)])
     return Judgement(findings=tuple(findings), read=tuple(read))
 
@@ -180,24 +180,24 @@ _KEY = "secrets: [{id: NAME, key: OUTPUT}]  # openssl rand -hex 16"
 def _key(door: Door) -> list[Finding]:
     fault = _weakness(door.value, KEY_LENGTH, KEY_LENGTH)
     want = f"{KEY_LENGTH} characters that nobody published"
-    return [_finding(door.object, door.field, fault, want, _KEY)] if fault else []
+    return [broken(door.object, door.field, fault, want, _KEY)] if fault else []
 
 
 def _listed(door: Door) -> list[Finding]:
     """Faults of a list of {id, key}."""
     if not isinstance(door.value, list):
-        return [_finding(door.object, door.field, told(door.value), "a list of {id, key}", _KEY)]
+        return [broken(door.object, door.field, told(door.value), "a list of {id, key}", _KEY)]
     findings, ids = [], set[str]()
     for at, entry in enumerate(door.value):
         place, known = f"{door.field}[{at}]", entry if isinstance(entry, dict) else {}
         name, key = known.get("id"), known.get("key")
         if not key:
-            findings.append(_finding(door.object, f"{place}.key", "not set", "a key", _KEY))
+            findings.append(broken(door.object, f"{place}.key", "not set", "a key", _KEY))
         else:
             findings += _key(Door(door.object, f"{place}.key", key))
         if not name or str(name) in ids:
             saw = "the id of another key" if name else "not set"
-            findings.append(_finding(door.object, f"{place}.id", saw, "an id of its own", _KEY))
+            findings.append(broken(door.object, f"{place}.id", saw, "an id of its own", _KEY))
         ids.add(str(name))
     return findings
 
@@ -215,7 +215,7 @@ def opaque(view: View) -> Judgement:
         raise NotHere(_NOTHING)
     wrong = {str(each): each.object.get("type") for each in found}
     findings = tuple(
-        _finding(where, "type", str(kind), "Opaque", "type: Opaque")
+        broken(where, "type", str(kind), "Opaque", "type: Opaque")
         for where, kind in wrong.items()
         if kind != "Opaque"
     )
@@ -250,7 +250,7 @@ def _there(view: View, container: Container, place: doors.Word) -> Judgement:
     if found is not None:
         names = shown(doors.volume(container, found))
         shows = " and ".join(f"{kind} {name}" for kind, name, _ in names) + " has no such file"
-    finding = _finding(
+    finding = broken(
         str(container.owner), place.field, f"{place.text}, but {shows}", "a file that is mounted",
         f"volumeMounts: [{{name: secret, mountPath: {place.text.rpartition('/')[0] or '/'}}}]",
     )  # fmt: skip
@@ -274,11 +274,7 @@ def _secret_read(view: View, container: Container) -> Judgement:
                 saw = f"Secret {source.name} at {mount.get('mountPath')}, which --config does not"
                 want = "a file of it among the paths of --config"
                 remedy = f"--config=...,{mount.get('mountPath')}/config.yaml"
-                findings.append(_finding(str(container.owner), where, f"{saw} name", want, remedy))
+                findings.append(broken(str(container.owner), where, f"{saw} name", want, remedy))
     if not seen and not read:
         raise NotHere(f"{_of(container)} has no Secret mounted and reads no file")
     return Judgement(findings=tuple(findings), read=tuple(seen))
-
-
-def _finding(where: str, field: str, saw: str, want: str, remedy: str) -> Finding:
-    return Finding(object=where, field=field, saw=saw, want=want, remedy=remedy)

@@ -9,7 +9,7 @@ from functools import partial
 from acpchaos.check.posture.netpol import Allow, Peer
 from acpchaos.check.posture.parts import joined
 from acpchaos.check.posture.probing import blocked, enforcement
-from acpchaos.check.posture.reach import Reach, exposed, from_pods, judged, only
+from acpchaos.check.posture.reach import Reach, from_pods, only
 from acpchaos.check.posture.rule import Judgement, NotHere, rule
 from acpchaos.check.posture.view import Pods, View
 from acpchaos.record.snapshot import Object
@@ -43,11 +43,9 @@ def closed(view: View) -> Judgement:
 
 
 def _sources(view: View, reach: Reach, pods: Pods) -> Judgement:
-    rules = reach.rules(pods, "ingress")
-    if rules is None:
-        return exposed(pods, "ingress", _wanted(view, pods))
-    want, remedy = f"pods of namespace {pods.namespace}", f"ingress: {_wanted(view, pods)}"
-    return judged(pods, rules, partial(_bad_source, view, reach), want, remedy)
+    allow, bad = _wanted(view, pods), partial(_bad_source, view, reach)
+    want = f"pods of namespace {pods.namespace}"
+    return reach.judged(pods, "ingress", allow, bad, want, f"ingress: {allow}")
 
 
 def _wanted(view: View, pods: Pods) -> list[Object]:
@@ -90,8 +88,10 @@ def redis_policy(view: View) -> Judgement:
 
 
 def _named(view: View, reach: Reach, pods: Pods) -> Judgement:
-    rules = reach.rules(pods, "ingress")
-    if rules is None:
-        return exposed(pods, "ingress", _wanted(view, pods))
-    want, remedy = "`from` that names who may connect", "networkPolicy: {allowExternal: false}"
-    return judged(pods, rules, lambda _, p: "" if p else "any source", want, remedy)
+    allow, want = _wanted(view, pods), "`from` that names who may connect"
+    remedy = "networkPolicy: {allowExternal: false}"
+    return reach.judged(pods, "ingress", allow, _unnamed, want, remedy)
+
+
+def _unnamed(_: Allow, peer: Peer | None) -> str:
+    return "" if peer else "any source"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from acpchaos.check.posture import doors
-from acpchaos.check.posture.flags import environments, nested, without
+from acpchaos.check.posture.flags import environments, legible, nested, without
 from acpchaos.check.posture.objects import boolean, leaves
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, rule
@@ -91,7 +91,7 @@ def unsafe_switches(view: View) -> Judgement:
                   for path in doors.paths(view, each)),
                 *(partial(_checked, partial(_variable, each, found), "")
                   for found in doors.environment(view, each)),
-                partial(_legible, view, each),
+                partial(legible, view, each),
             ]  # fmt: skip
     if view.snapshot.source != "manifests":
         parts.append(partial(_checked, partial(_answers, view), "GET /environment"))
@@ -145,11 +145,6 @@ def _flags(view: View, container: Container) -> Iterator[Told]:
         values = (value,) if eq else (True, *([] if following.startswith("-") else [following]))
         door = Door(str(container.owner), field, text if eq else f"{key} {following}".rstrip(" -"))
         yield Told(_name(key), door, values, without(door))
-
-
-def _legible(view: View, container: Container) -> Judgement:
-    doors.legible(view, container)
-    return Judgement()
 
 
 def _file(view: View, container: Container, path: str) -> Iterator[Told]:

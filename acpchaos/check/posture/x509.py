@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import NameOID
 
 from acpchaos.check.posture.rule import Unreadable
+from acpchaos.record import sealed
 
 # SHA-256 of published certificates, and of public keys whose private half is published with them.
 PUBLISHED = {
@@ -22,7 +23,7 @@ PUBLISHED = {
     "71fd51e1bcf2a8a06cc50ed9ef5191c869a4fd29df9d8547bde0b168617701bf": "the quickstart's",
 }
 PUBLISHED_KEYS = {
-    "2777a5fe3cae6979d96826c3d124aa01bc2af694a4c56b32e74b534054c6f72b": "the chart's mock",
+    **dict.fromkeys(sealed.PUBLISHED_KEYS, "the chart's mock"),
     "9797064b64a984ac530222cd5915b78cf9f040ceda4daf50c530acbc14ea6c17": "the quickstart's",
 }
 _WEAK_HASHES = {"md5", "sha1"}

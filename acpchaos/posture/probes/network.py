@@ -35,12 +35,11 @@ from acpchaos.posture.probes.scratch import (
     source_of,
     stand_in_labels,
 )
-from acpchaos.record.snapshot import Probe
+from acpchaos.record.snapshot import CONTROL, DENY, Probe
 from acpchaos.target.cluster import Cluster, Object
 from acpchaos.target.profile import Profile
 from acpchaos.wait import eventually
 
-CONTROL, DENY = "cni control", "cni deny"
 LISTENS, CLOSED = 17017, 17018
 CONTROL_S = 10.0
 DENY_S = 20.0  # an agent that takes longer to enforce a policy leaves a hole of that length
