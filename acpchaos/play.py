@@ -20,12 +20,13 @@ import msgspec
 from acpchaos.check.judge import rejudge
 from acpchaos.check.verdict import JudgedClaim
 from acpchaos.errors import PreconditionUnmet, TargetLeftDirty
-from acpchaos.faults import health, toolkit
+from acpchaos.faults import health, load_surge, toolkit
+from acpchaos.load import surge
 from acpchaos.load.ledger import Ledger
 from acpchaos.load.observe import observe
 from acpchaos.load.prober import Prober
 from acpchaos.load.swarm import Swarm
-from acpchaos.record.events import Clock, Phase
+from acpchaos.record.events import Clock, Phase, Rate
 from acpchaos.record.journal import Journal
 from acpchaos.record.run import RunFolder, RunMeta, origin
 from acpchaos.record.seal import seal
@@ -120,7 +121,8 @@ class _Play:
             pause_until(time.monotonic() + self._scenario.steady_s)
             self._fault()
             self._phase("recovery")
-            self._swarm.set_rate(self._scenario.load.rate_per_s)
+            if self._scenario.load.surge:
+                self._offer(self._scenario.load.rate_per_s)
             pause_until(time.monotonic() + self._scenario.recovery_s)
             self._phase("after")
             self._swarm.stop()
@@ -130,16 +132,15 @@ class _Play:
 
     def _fault(self) -> None:
         self._phase("fault")
-        if self._scenario.load.surge:
-            self._swarm.set_rate(self._scenario.load.surge_per_s)
-        played = toolkit.run(
-            PROJECT / "experiments" / self._scenario.experiment,
-            self._folder.path,
-            self._profile,
-            {"seed": self._meta.seed, **self._scenario.configuration},
-            target=self._target,
-            deadline_s=self._scenario.fault_s,
-        )
+        with self._surging():
+            played = toolkit.run(
+                PROJECT / "experiments" / self._scenario.experiment,
+                self._folder.path,
+                self._profile,
+                {"seed": self._meta.seed, **self._scenario.configuration},
+                target=self._target,
+                deadline_s=self._scenario.fault_s,
+            )
         self._progress.say(f"experiment: {played.outcome}. {played.why}")
         if played.dirty:
             raise TargetLeftDirty(
@@ -147,6 +148,27 @@ class _Play:
                 played.dirty,
                 f"remove the cause, then: acpchaos undo {self._meta.run_id}",
             )
+
+    @contextmanager
+    def _surging(self) -> Iterator[None]:
+        """For scenarios with a surge: load climbs meanwhile until the autoscaler is asked."""
+        load, hpa = self._scenario.load, self._profile.workloads.acp.name
+        if not load.surge:
+            yield
+            return
+
+        def asked() -> float:
+            found = self._cluster.get("HorizontalPodAutoscaler", hpa, self._profile.namespaces.acp)
+            return load_surge.asked(found)
+
+        with surge.climbing(load.surge_per_s, load.surge_most_per_s, self._offer, asked):
+            yield
+
+    def _offer(self, rate_per_s: float) -> None:
+        """Have flows offered at another rate, and put it on record first."""
+        self._journal.write(Rate(t_ns=self._clock.now_ns(), per_s=rate_per_s))
+        self._swarm.set_rate(rate_per_s)
+        self._progress.say(f"{rate_per_s:.0f} flows/s")
 
     def _recorders(self, parts: ExitStack) -> None:
         """Timeline, Redis and prober, each with a journal of its own."""
@@ -239,6 +261,7 @@ def _resolved(scenario: Scenario, profile: Profile) -> Scenario:
         mix=own.mix or given.mix,
         rate_per_s=own.rate_per_s or given.rate_per_s,
         surge_per_s=(own.surge_per_s or given.surge_per_s) if own.surge else 0.0,
+        surge_most_per_s=(own.surge_most_per_s or given.surge_most_per_s) if own.surge else 0.0,
     )
     return msgspec.structs.replace(scenario, claims=tuple(claims), load=load)
 

@@ -10,13 +10,15 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """Offered load, in flows (sessions) per second. What is 0 or empty comes from the target
     profile, since only the target's people know what it has to carry; a run holds the numbers.
 
-    With `surge` the load rises to `surge_per_s` for the fault phase and falls back after.
+    With `surge` the load rises to `surge_per_s` for the fault phase, climbs from there until the
+    autoscaler reads that more is asked of it, never beyond `surge_most_per_s`, and falls back.
     `mix` weighs flows by name.
     """
 
     rate_per_s: float = 0.0
     surge: bool = False
     surge_per_s: float = 0.0
+    surge_most_per_s: float = 0.0
     mix: dict[str, int] = {}
 
 

@@ -19,6 +19,7 @@ import msgspec
 
 from acpchaos.check.answer import answer, unproven
 from acpchaos.check.hpa import (
+    RESOLUTION_S,
     SYNC_S,
     Bounds,
     down_window_s,
@@ -34,7 +35,6 @@ from acpchaos.check.window import NS_PER_S, Window, moment, phase, seconds
 from acpchaos.record.events import Autoscaler, Behavior, Pod
 from acpchaos.record.run import Run
 
-RESOLUTION_S = 15  # --metric-resolution of metrics-server
 LAG_S = 2 * SYNC_S + RESOLUTION_S
 SPARSE_S = 4 * SYNC_S  # under load readings change with every round, so silence means blindness
 

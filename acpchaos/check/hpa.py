@@ -15,6 +15,7 @@ from acpchaos.record.events import Behavior, ScalingPolicy, ScalingRules
 
 TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance
 DOWN_WINDOW_S = 300  # --horizontal-pod-autoscaler-downscale-stabilization
+RESOLUTION_S = 15  # --metric-resolution of metrics-server
 SYNC_S = 15  # --horizontal-pod-autoscaler-sync-period
 
 _UP = (ScalingPolicy(kind="Pods", value=4, period_s=15),
@@ -39,7 +40,7 @@ def recommended(
     when it reads high, and as busy or not at all when it reads low.
     """
     ratio = percent / target_percent
-    up, down = (_tolerance(rules) for rules in (behavior.up, behavior.down))
+    up, down = (tolerance(rules) for rules in (behavior.up, behavior.down))
     if 1 - down <= ratio <= 1 + up or current <= 0:
         return Bounds(current, current)
     counted = min(max(surely_ready, 1), current)  # without one there would be no reading
@@ -52,7 +53,8 @@ def recommended(
     return Bounds(min(math.ceil(ratio * counted), most), most)
 
 
-def _tolerance(rules: ScalingRules | None) -> float:
+def tolerance(rules: ScalingRules | None) -> float:
+    """The share by which a reading may miss the target without a step."""
     return TOLERANCE if rules is None or rules.tolerance is None else rules.tolerance
 
 

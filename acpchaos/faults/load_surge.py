@@ -1,11 +1,14 @@
 """Load surge: the play raises the load; this room only proves, from the HPA, that it was felt.
 
 Room: faults. Nothing is changed on the target, so nothing has to be undone. A surge that never made
-the autoscaler read CPU above its target proves nothing about scaling.
+the autoscaler read more CPU than it tolerates proves nothing about scaling.
 """
 
+import time
 from contextlib import suppress
 from typing import Any, ClassVar
+
+from kubernetes.utils import parse_quantity
 
 from acpchaos.errors import DeadlinePassed
 from acpchaos.faults.fault import Act, Fault, Sight
@@ -13,9 +16,14 @@ from acpchaos.faults.session import Session, current
 from acpchaos.target.cluster import Object
 from acpchaos.wait import eventually
 
+TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance, where the HPA names none of its own
+LOOK_S = 2.0
+SETTLE_S = 60.0  # the surge goes on after the first new replica: service with it is judged, too
+
 
 class LoadSurge(Fault):
-    """Watch the HPA of ACP while the load is high, for at most `surge_s`."""
+    """Watch the HPA of ACP while the load is high: until SETTLE_S after its first step out, for at
+    most `surge_s`."""
 
     name: ClassVar[str] = "load_surge"
     disrupts: ClassVar[str] = "acp"
@@ -24,7 +32,8 @@ class LoadSurge(Fault):
         super().__init__(session)
         self.surge_s, self.hpa = surge_s, session.profile.workloads.acp.name
         self.highest_percent = 0
-        self.most_replicas = 0
+        self.most_asked = 0.0
+        self.first_replicas = self.most_replicas = 0
         self.target_percent = 0
 
     def available(self) -> str:
@@ -33,7 +42,9 @@ class LoadSurge(Fault):
         return super().available()
 
     def setup(self) -> tuple[str, ...]:
-        self.target_percent = reading(self._get())[1]
+        found = self._get()
+        self.target_percent = reading(found)[1]
+        self.first_replicas = self.most_replicas = _replicas(found)
         return (self.hpa,)
 
     def inject(self) -> None:
@@ -43,15 +54,18 @@ class LoadSurge(Fault):
         """Look until the surge is over; the extremes are what counts."""
         limit = self._get()["spec"]["maxReplicas"]
 
-        def over() -> bool:
+        def look() -> bool:
             found = self._get()
             self.highest_percent = max(self.highest_percent, reading(found)[0])
-            status = found.get("status") or {}
-            self.most_replicas = max(self.most_replicas, status.get("currentReplicas", 0))
-            return False
+            self.most_asked = max(self.most_asked, asked(found))
+            self.most_replicas = max(self.most_replicas, _replicas(found))
+            return self.most_replicas > self.first_replicas and self.most_asked > 1
 
-        with suppress(DeadlinePassed):  # the surge has a length, not a goal
-            eventually("the end of the surge", over, self.surge_s, 2.0)
+        end_s = time.monotonic() + self.surge_s
+        with suppress(DeadlinePassed):  # an autoscaler that never steps is for the checks to judge
+            eventually("the first step out", look, self.surge_s, LOOK_S)
+            left_s = min(SETTLE_S, max(0.0, end_s - time.monotonic()))
+            eventually("the end of the surge", lambda: look() and False, left_s, LOOK_S)
         return {
             "cpu_percent_highest": self.highest_percent,
             "replicas_most": self.most_replicas,
@@ -63,11 +77,25 @@ class LoadSurge(Fault):
             f"CPU {self.highest_percent} % at most, target {self.target_percent} %, "
             f"{self.most_replicas} replicas at most"
         )
+        if self.most_asked > 1:
+            return Sight("installed", saw)
         felt = self.highest_percent > self.target_percent > 0
-        return Sight("installed" if felt else "not installed", saw)
+        return Sight("partial", f"{saw}, within tolerance") if felt else Sight("not installed", saw)
 
     def _get(self) -> Object:
         return self.cluster.get("HorizontalPodAutoscaler", self.hpa, self.session.namespace)
+
+
+def _replicas(hpa: Object) -> int:
+    return int((hpa.get("status") or {}).get("currentReplicas", 0))
+
+
+def asked(hpa: Object) -> float:
+    """CPU read over what the autoscaler tolerates before it scales out; 0 where unknown."""
+    percent, target = reading(hpa)
+    up = (hpa["spec"].get("behavior") or {}).get("scaleUp") or {}
+    tolerance = float(parse_quantity(up.get("tolerance", TOLERANCE)))
+    return percent / (target * (1 + tolerance)) if target else 0.0
 
 
 def reading(hpa: Object) -> tuple[int, int]:

@@ -50,6 +50,12 @@ class Phase(Event, tag="phase", frozen=True, kw_only=True):
     name: str
 
 
+class Rate(Event, tag="rate", frozen=True, kw_only=True):
+    """The load generator was told to offer `per_s` flows/s from now on."""
+
+    per_s: float
+
+
 class Fault(Event, tag="fault", frozen=True, kw_only=True):
     """A fault's verb was carried out: setup, inject, effective, recover, recovered or cleanup."""
 
@@ -208,6 +214,7 @@ class Gap(Event, tag="gap", frozen=True, kw_only=True):
 AnyEvent = (
     Request
     | Phase
+    | Rate
     | Fault
     | Witness
     | Undo

@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from acpchaos.errors import UsageError
@@ -163,11 +164,19 @@ class Workloads(Section):
 
 
 class LoadSection(Section):
-    """Offered load: relative weights of the flows, and flows per second."""
+    """Offered load: relative weights of the flows, and flows per second. A surge begins at
+    `surge_per_s` and is never raised beyond `surge_most_per_s`."""
 
     mix: dict[str, int] = {"client_credentials": 6, "authorization_code": 2, "refresh": 3}
     rate_per_s: float = Field(default=10.0, gt=0)
-    surge_per_s: float = Field(default=60.0, ge=0)
+    surge_per_s: float = Field(default=60.0, gt=0)
+    surge_most_per_s: float = Field(default=240.0, gt=0)
+
+    @model_validator(mode="after")
+    def _surge_has_room(self) -> "LoadSection":
+        if self.surge_per_s > self.surge_most_per_s:
+            raise ValueError("surge_per_s must not be above surge_most_per_s")
+        return self
 
 
 class Experiments(Section):

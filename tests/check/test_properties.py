@@ -132,7 +132,6 @@ def test_scaling_claims_need_their_events() -> None:
         for name, params in (
             ("scales_out", {"within_s": 30.0}),
             ("within_limits", {}),
-            ("follows_target", {}),
             ("scales_in", {"max_error_ratio": 0.01}),
         )
     )

@@ -1,13 +1,14 @@
 """Checks of scaling: each passes on a record that shows its claim, fails for its own
 reason, and decides nothing when the record is silent."""
 
+import msgspec
 from golden import records
 from golden.records import at
 
 from acpchaos.check import (
     scaling,
 )
-from acpchaos.record.events import AnyEvent, Autoscaler, Pod
+from acpchaos.record.events import AnyEvent, Autoscaler, Pod, Rate
 from acpchaos.record.run import Run
 from acpchaos.scenario import Load
 
@@ -21,6 +22,23 @@ def test_scaling_out_in_time_or_not() -> None:
     expect(scaling.scales_out(run, "acp", 10), F, "18.0 s")
 
 
+def test_time_counts_from_the_rate_that_asked() -> None:
+    first, second = rate(30, 60), rate(34, 90)
+    run = played(*records.scaling(), first, second)  # read at 40, so by metrics from 25 on
+    expect(scaling.scales_out(run, "acp", 30), P, "18.0 s after 60 flows/s")
+    shift = 15 - (40 - 34)
+    later = [
+        msgspec.structs.replace(e, t_ns=at(40 + shift))
+        if isinstance(e, Autoscaler) and e.t_ns == at(40)
+        else e
+        for e in records.scaling()
+    ]
+    late = expect(
+        scaling.scales_out(played(*later, first, second), "acp", 30), P, "after 90 flows/s"
+    )
+    assert late.measured == 14.0
+
+
 def test_a_capped_autoscaler_fails() -> None:
     capped = records.changed(
         records.scaling(), lambda e: isinstance(e, Autoscaler) and e.desired > 4, desired=3
@@ -32,6 +50,16 @@ def test_a_capped_autoscaler_fails() -> None:
 def test_an_autoscaler_that_was_not_asked_proves_nothing() -> None:
     calm = records.changed(records.scaling(), lambda e: isinstance(e, Autoscaler), cpu_percent=50)
     expect(scaling.scales_out(played(*calm), "acp", 60), I, "was not asked")
+    tolerated = records.changed(
+        records.scaling(), lambda e: isinstance(e, Autoscaler), cpu_percent=77
+    )
+    expect(scaling.scales_out(played(*tolerated), "acp", 60), I, "what it tolerates")
+    beyond = records.changed(
+        records.scaling(),
+        lambda e: isinstance(e, Autoscaler) and e.cpu_percent == 140,
+        cpu_percent=78,
+    )
+    expect(scaling.scales_out(played(*beyond), "acp", 60), P, "6 during")
     blind = records.changed(
         records.scaling(), lambda e: isinstance(e, Autoscaler), cpu_percent=None
     )
@@ -51,15 +79,8 @@ def test_limits_are_kept_or_left() -> None:
     expect(scaling.within_limits(played(records.autoscaler(5, 3)), "acp"), I, "never changed")
 
 
-def test_steps_out_follow_the_reading() -> None:
-    expect(scaling.follows_target(played(*records.scaling()), "acp"), P, "1 steps out")
-    rash = records.changed(
-        records.scaling(),
-        lambda e: isinstance(e, Autoscaler) and e.cpu_percent == 140,
-        cpu_percent=90,
-    )
-    expect(scaling.follows_target(played(*rash), "acp"), F, "1 larger")
-    expect(scaling.follows_target(played(), "acp"), I, "no step out")
+def rate(second: float, per_s: float) -> Rate:
+    return Rate(t_ns=at(second), per_s=per_s)
 
 
 def surging(events: list[AnyEvent], surge_per_s: float = 10) -> Run:
@@ -82,6 +103,8 @@ def test_latency_at_the_end_of_the_surge() -> None:
 def test_latency_needs_the_surge() -> None:
     expect(scaling.latency_recovers(surging(records.load(), 40), 100), I, "10.0 of 40")
     expect(scaling.latency_recovers(surging([]), 100), I, "only 0 requests")
+    climbed = [*records.load(), rate(30, 10), rate(40, 40), rate(60, 10)]
+    expect(scaling.latency_recovers(surging(climbed), 100), I, "10.0 of 40")
 
 
 def test_scaling_in() -> None:

@@ -1,5 +1,7 @@
 """Load surge: only the HPA's own reading above its target counts."""
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -7,9 +9,9 @@ from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.faults import health
+from acpchaos.faults import health, load_surge
 from acpchaos.faults.fault import Act
-from acpchaos.faults.load_surge import LoadSurge, reading
+from acpchaos.faults.load_surge import LoadSurge, asked, reading
 from acpchaos.faults.session import Session
 from faults.told import witnesses
 
@@ -34,7 +36,14 @@ def hpa(percent: int | None, active: str = "True") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("percent", "outcome"), [(71, "installed"), (70, "not installed"), (None, "not installed")]
+    ("percent", "outcome"),
+    [
+        (78, "installed"),
+        (77, "partial"),
+        (71, "partial"),
+        (70, "not installed"),
+        (None, "not installed"),
+    ],
 )
 def test_reading_decides(api: FakeApi, session: Session, percent: int | None, outcome: str) -> None:
     api.store.put("horizontalpodautoscalers", hpa(percent))
@@ -44,8 +53,35 @@ def test_reading_decides(api: FakeApi, session: Session, percent: int | None, ou
     assert [seen for seen, _ in witnesses(session)] == [outcome]
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "ratio"), [(None, 1.0), ("0.1", 1.0), ("100m", 1.0), (0, 1.1)]
+)
+def test_asked_counts_what_is_tolerated(tolerance: str | None, ratio: float) -> None:
+    found = hpa(77)
+    if tolerance is not None:
+        found["spec"]["behavior"] = {"scaleUp": {"tolerance": tolerance}}
+    assert asked(found) == pytest.approx(ratio)
+
+
+def test_a_step_out_ends_the_surge_early(
+    api: FakeApi, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_surge, "SETTLE_S", 0.2)
+    monkeypatch.setattr(load_surge, "LOOK_S", 0.05)
+    before = hpa(20)
+    before["status"]["currentReplicas"] = 3
+    api.store.put("horizontalpodautoscalers", before)
+    stepped = threading.Timer(0.4, lambda: api.store.put("horizontalpodautoscalers", hpa(100)))
+    stepped.start()
+    begin_s = time.monotonic()
+    told = Act(LoadSurge(session, 60)).strike()
+    assert told["witness"] == "installed" and told["replicas_most"] == 4
+    assert 0.5 < time.monotonic() - begin_s < 20
+
+
 def test_reading_of_an_autoscaler_without_metrics() -> None:
     assert reading({"spec": {}, "status": {}}) == (0, 0)
+    assert asked({"spec": {}, "status": {}}) == 0
 
 
 def test_target_without_autoscaler_is_not_available(session: Session) -> None:
