@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from lab import kindconfig, podman
+from lab import kindconfig, podman, published
 from lab.gobuild import component, output_dir
 from lab.images import Recipe
 from lab.images.build import Workshop, archive_of, image_key
@@ -51,9 +51,11 @@ class Cluster:
 
     @property
     def kubectl_path(self) -> Path:
-        """kubectl is the Kubernetes binary under another name."""
+        """kubectl: the Kubernetes binary under another name."""
         link = self.state.root / "bin" / "kubectl"
         target = output_dir(component("kubernetes"), self.shop.go_version) / "kubernetes"
+        if not target.exists():  # published images: it comes with the node image
+            target = published.kubectl()
         if not link.is_symlink() or link.readlink() != target:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
@@ -102,27 +104,29 @@ class Cluster:
     def workers(self) -> list[str]:
         return [node for node in self.nodes() if "-worker" in node]
 
-    def load(self, recipe: Recipe) -> list[str]:
-        """Import an image into the workers that lack it; returns those nodes."""
-        key = image_key(recipe, self.shop)
-        lacking = [node for node in self.workers() if not self._has(node, recipe.name, key)]
+    def load(self, recipe: Recipe, nodes: Sequence[str] = ()) -> list[str]:
+        """Import a built image into the nodes (the workers) that lack it; returns those."""
+        key, archive = image_key(recipe, self.shop), archive_of(recipe, self.shop)
+        return self.load_archive(recipe.name, archive, key, nodes or self.workers())
+
+    def load_archive(self, name: str, archive: Path, key: str, nodes: Sequence[str]) -> list[str]:
+        """Import an archive with content `key` into the nodes that lack it; returns those."""
+        mark = f"{_LOADED}/{name}-{key[:16]}"
+        lacking = [node for node in nodes if not self._has(node, mark)]
         with ThreadPoolExecutor(max_workers=len(lacking) or 1) as pool:
-            list(pool.map(lambda node: self._import(node, recipe, key), lacking))
+            list(pool.map(lambda node: self._import(node, name, archive, mark), lacking))
         return lacking
 
-    def _has(self, node: str, name: str, key: str) -> bool:
-        mark = f"{_LOADED}/{name}-{key[:16]}"
+    def _has(self, node: str, mark: str) -> bool:
         found = read(["podman", "exec", node, "sh", "-c", f"test -e {mark} && echo yes || echo no"])
         return found.strip() == "yes"
 
-    def _import(self, node: str, recipe: Recipe, key: str) -> None:
-        archive = archive_of(recipe, self.shop)
-        mark = f"{_LOADED}/{recipe.name}-{key[:16]}"
+    def _import(self, node: str, name: str, archive: Path, mark: str) -> None:
         inside = f"mkdir -p {_LOADED} && ctr -n k8s.io images import --local - && touch {mark}"
         with archive.open("rb") as stream:
             run(
                 ["podman", "exec", "-i", node, "sh", "-c", inside],
-                log=self.state.logs / f"load-{recipe.name}-{node}.log",
+                log=self.state.logs / f"load-{name}-{node}.log",
                 stdin=stream,
                 remedy="the node must run (`acpchaos lab status`); then run the same command again",
             )

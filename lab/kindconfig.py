@@ -67,11 +67,19 @@ def _encryption(key: bytes) -> dict[str, object]:
     }
 
 
+CONTROL_PLANES = {"default": 1, "full": 3}
+
+
+def node_count(size: str) -> int:
+    """Node containers of a lab; more than one control plane needs a balancer, a container, too."""
+    control_planes = CONTROL_PLANES[size]
+    return control_planes + len(ZONES) + (control_planes > 1)
+
+
 def render(*, size: str, ingress_port: int, control_plane_files: Path) -> dict[str, object]:
     """kind's document for a size (`default` or `full`: three control-plane nodes)."""
-    control_planes = 3 if size == "full" else 1
     nodes: list[dict[str, object]] = [
-        _control_plane(control_plane_files) for _ in range(control_planes)
+        _control_plane(control_plane_files) for _ in range(CONTROL_PLANES[size])
     ]
     nodes[0]["extraPortMappings"] = [
         {

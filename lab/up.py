@@ -16,9 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from acpchaos.wait import pause_until
-from lab import figures, packages, podman, profile, published, secrets
+from lab import figures, kindconfig, packages, podman, profile, published, secrets
 from lab.cluster import PREFERRED_INGRESS_PORT, Cluster, free_port
-from lab.gobuild import COMPONENTS, COMPONENTS_DIR, Component, build, output_dir, toolchain
+from lab.gobuild import (
+    COMPONENTS,
+    COMPONENTS_DIR,
+    Component,
+    build,
+    component,
+    output_dir,
+    toolchain,
+)
 from lab.images import Recipe
 from lab.images.apps import APPS
 from lab.images.build import Workshop, archive_of, build_image
@@ -97,7 +105,11 @@ def steps(cluster: Cluster, plan: Plan) -> list[Step]:
         Step("container engine", 1, _configure_engine),
     ]
     if plan.images == "published":
-        made += published.image_steps(cluster)
+        made.append(published.pull_step(shop.logs))
+        made += [_component(shop, component(name)) for name in published.COMPILED]
+        made += [_base(shop, base) for base in BASES.values()]
+        own = published.BUILT if plan.bare else (*published.BUILT, *APPS)
+        made += [_image(shop, recipe) for recipe in own]
     else:
         made += [_component(shop, part) for part in COMPONENTS]
         made += [_base(shop, base) for base in BASES.values()]
@@ -174,26 +186,37 @@ def _cluster_steps(cluster: Cluster, plan: Plan) -> list[Step]:
         cluster.state.state_file.write_text(json.dumps(state, indent=1))
         return f"ingress at 127.0.0.1:{port}"
 
+    prepare = Step("images of the nodes", 30, lambda: published.prepare_nodes(cluster))
     return [
         Step("kind cluster", 75, create, alive),
+        *([prepare] if plan.images == "published" else []),
         Step("network, storage, metrics, ingress", 5, lambda: _apply_system(cluster)),
         Step("secrets and certificates", 2, lambda: _apply_secrets(cluster, plan.install)),
     ]
 
 
 def _alive(cluster: Cluster) -> bool:
-    """All nodes are there and the API answers; stopped nodes of a lab that died are started
-    first.
+    """All nodes are there and the API answers; stopped nodes of a lab that died are started first.
+    One that cannot be started (its port is taken by now, say) makes the lab a dead one.
     """
-    if not cluster.state.state_file.exists() or not cluster.nodes():
+    if not cluster.state.state_file.exists() or not _complete(cluster):
         return False
     stopped = set(cluster.nodes()) - set(podman.nodes(cluster.name, running_only=True))
     for node in stopped:
-        read(["podman", "start", node])
+        try:
+            read(["podman", "start", node])
+        except LabError:
+            return False
     deadline = time.monotonic() + (60 if stopped else 5)
     while not (ready := cluster.answers()) and time.monotonic() < deadline:
         pause_until(time.monotonic() + 2)
     return ready
+
+
+def _complete(cluster: Cluster) -> bool:
+    """No node of the lab is gone altogether."""
+    size = json.loads(cluster.state.state_file.read_text()).get("size", "default")
+    return len(cluster.nodes()) == kindconfig.node_count(size)
 
 
 def _same_install(cluster: Cluster, install: str) -> bool:

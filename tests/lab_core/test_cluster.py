@@ -37,6 +37,12 @@ def test_full_size_has_three_control_planes_and_one_ingress(tmp_path: Path) -> N
     assert sum("extraPortMappings" in node for node in nodes) == 1
 
 
+@pytest.mark.parametrize(("size", "count"), [("default", 4), ("full", 7)])
+def test_node_containers_of_a_size(tmp_path: Path, size: str, count: int) -> None:
+    balancer = size == "full"
+    assert kindconfig.node_count(size) == len(rendered(tmp_path, size)["nodes"]) + balancer == count
+
+
 def test_ingress_is_published_on_loopback_only(tmp_path: Path) -> None:
     (mapping,) = rendered(tmp_path)["nodes"][0]["extraPortMappings"]
     assert mapping["listenAddress"] == "127.0.0.1"
