@@ -144,6 +144,8 @@ class AuthorizeEndpoints:
         session |= {"server": [server.tenant_id, server.id]}
         sid = secrets.token_urlsafe(24)
         await self._context.volatile.put("sso", sid, session, server.cookie_max_age_s)
+        if self._context.index:
+            await self._context.index.add(_user(session), sid, server.cookie_max_age_s)
         client = await self._client(server, state["wanted"])
         answer = await self._after_login(
             server, client, state["wanted"], sid, session, state["flow"]
@@ -255,7 +257,7 @@ class AuthorizeEndpoints:
         fields = single(request.query_string) | (request.form() if request.body else {})
         sid, session = await self._session(request, server)
         if session:
-            await self._context.volatile.drop("sso", sid)
+            await self._end(sid, session)
             self._context.audit.emit(server, "logout", subject=session["sub"])
         target, client_id = fields.get("post_logout_redirect_uri", ""), fields.get("client_id", "")
         client = (
@@ -270,13 +272,22 @@ class AuthorizeEndpoints:
         return answer.cookie("acp_sso", "", self._path(server), 0)
 
     async def sessions(self, request: Request) -> Response:
-        """GET /sso/sessions: the session of this browser, the only one its cookie can name."""
+        """GET /sso/sessions: all of this browser's user; without an index the browser's own, the
+        only one its cookie can name."""
         server = await self._context.workspace(request)
         sid, session = await self._session(request, server)
         if session is None:
             raise OAuthProblem(401, "unauthorized", "There is no SSO session.")
-        shown = {"id": sid[:8], "sub": session["sub"], "auth_time": session["auth_time"]}
-        return json_response({"sessions": [shown]})
+        ids = [sid]
+        if self._context.index:
+            ids = await self._context.index.of(_user(session))
+        found = [(each, await self._context.volatile.get("sso", each)) for each in ids]
+        shown = [
+            {"id": each[:8], "sub": one["sub"], "auth_time": one["auth_time"]}
+            for each, one in found
+            if one is not None
+        ]
+        return json_response({"sessions": shown})
 
     async def end_session(self, request: Request) -> Response:
         """DELETE /sso/sessions/{id}."""
@@ -284,8 +295,17 @@ class AuthorizeEndpoints:
         sid, session = await self._session(request, server)
         if session is None or sid[:8] != request.params["sid"]:
             raise OAuthProblem(404, "not_found", "There is no such SSO session.")
-        await self._context.volatile.drop("sso", sid)
+        await self._end(sid, session)
         return empty(204)
+
+    async def _end(self, sid: str, session: Document) -> None:
+        await self._context.volatile.drop("sso", sid)
+        if self._context.index:
+            await self._context.index.drop(_user(session), sid)
+
+
+def _user(session: Document) -> str:
+    return ":".join((*session["server"], session["sub"]))
 
 
 def check_request(client: Client, wanted: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from .catalog import Catalog
 from .model import Client, Server
 from .problems import OAuthProblem, invalid_client
 from .redisstore import RedisStore
+from .searching import SessionIndex
 from .settings import Settings
 from .sqlstore import SqlStore
 from .tokens import Tokens
@@ -34,6 +35,7 @@ class Context:
     volatile: Volatile
     tokens: Tokens
     audit: AuditLog
+    index: SessionIndex | None  # without redis.redis_search there is none
 
     async def workspace(self, request: Request) -> Server:
         """The workspace a request addresses; 404 when there is none."""

@@ -29,6 +29,7 @@ from .oauth import OAuthEndpoints
 from .problems import StartRefused, StoreUnavailable
 from .redisstore import RedisStore
 from .sealing import Box
+from .searching import SessionIndex
 from .settings import Settings
 from .sqlstore import SqlStore, migrate, require_schema, wait_for_sql
 from .tokens import Tokens
@@ -58,7 +59,9 @@ def assemble(settings: Settings) -> Context:
     volatile = Volatile(redis, sql, settings.standin)
     audit = AuditLog(redis, settings.redis.stream_max_length)
     tokens = Tokens(settings, catalog, volatile)
-    return Context(settings, sql, redis, catalog, volatile, tokens, audit)
+    on_demand = settings.standin.search_indexes == "on-demand"
+    index = SessionIndex(redis, on_demand=on_demand) if settings.redis.search else None
+    return Context(settings, sql, redis, catalog, volatile, tokens, audit, index)
 
 
 def application(context: Context) -> Application:
@@ -111,6 +114,8 @@ async def serve(settings: Settings) -> None:
             raise StartRefused(refusal) from problem
         await context.redis.start()
         parts.push_async_callback(context.redis.stop)
+        if context.index:
+            await context.index.start()
         context.audit.start()
         parts.push_async_callback(context.audit.stop)
         await _listen(settings, context, parts)

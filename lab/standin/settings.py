@@ -107,6 +107,7 @@ class RedisSettings:
     root_ca: str
     verify_hostname: bool
     stream_max_length: int
+    search: bool
 
 
 @dataclass(frozen=True)
@@ -278,6 +279,7 @@ def build(
             root_ca=str(redis["tls"]["root_ca"]),
             verify_hostname=bool(redis["tls"]["verify_hostname"]),
             stream_max_length=int(redis["stream_max_length"]),
+            search=bool(redis["redis_search"]),
         ),
         cache_local_ttl_s=float(tree["cache"]["local_ttl_s"]),
         cache_redis_ttl_s=float(tree["cache"]["redis_ttl_s"]),

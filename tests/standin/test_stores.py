@@ -16,7 +16,7 @@ import requests
 from acpchaos.wait import eventually
 
 from .conftest import SYSTEM_SECRET, Lab
-from .flows import call, introspect, login, m2m
+from .flows import browser, call, client, introspect, login, m2m, to_callback
 from .machines import Acp, Redises
 
 
@@ -202,12 +202,55 @@ def test_audit_events_reach_sql_also_after_the_stream_was_wiped(lab: Lab, acp: A
 
     m2m(url)
     first = eventually("an audit event in SQL", lambda: stored() or None, 10, 0.1)
+    wipe(lab)
+    assert m2m(url).status_code == 200
+    eventually("audit goes on after the wipe", lambda: stored() > first, 10, 0.1)
+
+
+def wipe(lab: Lab) -> None:
+    """FLUSHALL on every master."""
     for port in lab.redis.ports:
         node = lab.redis.node(port)
         if node.role()[0] == b"master":
             node.flushall()
-    assert m2m(url).status_code == 200
-    eventually("audit goes on after the wipe", lambda: stored() > first, 10, 0.1)
+
+
+@pytest.mark.parametrize("when", ["on-demand", "start"])
+def test_search_finds_all_sessions_until_its_index_is_lost(lab: Lab, acp: Acp, when: str) -> None:
+    del acp
+    layer = {"redis": {"redis_search": True}, "standin": {"search_indexes": when}}
+
+    def sessions(url: str, one: requests.Session) -> requests.Response:
+        return one.get(f"{url}/sso/sessions", timeout=2)
+
+    def logged_in(url: str, user: str) -> requests.Session:
+        one = browser()
+        asked, _ = client(url).create_authorization_url(
+            url + "/oauth2/authorize", code_verifier="v" * 43
+        )
+        to_callback(one, asked, user)
+        return one
+
+    first = second = lab.acp("acp", layer)
+    first.start()
+    try:
+        url = f"{first.url}/acme/main"
+        wipe(lab)
+        lost = sessions(url, logged_in(url, "user-1"))
+        assert lost.status_code == (200 if when == "on-demand" else 503)
+        second = lab.acp("acp", layer)
+        second.start()  # at its start the index is defined, and reads what is there
+        one, other, foreign = (logged_in(url, user) for user in ("user-1", "user-1", "user-2"))
+        assert {each["sub"] for each in sessions(url, one).json()["sessions"]} == {"user-1"}
+        assert len(sessions(url, one).json()["sessions"]) == 3
+        assert len(sessions(url, foreign).json()["sessions"]) == 1
+        other.get(f"{url}/oidc/logout", timeout=2)
+        assert len(sessions(url, one).json()["sessions"]) == 2
+        wipe(lab)
+        assert sessions(url, one).status_code == 401  # log in again, never a 5xx
+    finally:
+        first.stop()
+        second.stop()
 
 
 @pytest.mark.parametrize("store", ["redis", "sql"])
@@ -224,10 +267,7 @@ def test_switches_decide_what_a_wipe_takes(lab: Lab, acp: Acp, store: str) -> No
         call("POST", url + "/oauth2/revoke", auth=("m2m", "m2m-secret"), data=data)
         assert introspect(url, revoked).json() == {"active": False}
         refresh = login(url)[0]["refresh_token"]
-        for port in lab.redis.ports:
-            node = lab.redis.node(port)
-            if node.role()[0] == b"master":
-                node.flushall()
+        wipe(lab)
         assert introspect(url, kept).json()["active"] is True
         # The danger the documentation is silent about: marks in Redis die with it.
         assert introspect(url, revoked).json()["active"] is (store == "redis")
