@@ -28,6 +28,7 @@ from acpchaos.load.prober import Prober
 from acpchaos.load.swarm import Swarm
 from acpchaos.record.events import Clock, Phase, Rate
 from acpchaos.record.journal import Journal
+from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.record.run import RunFolder, RunMeta, origin
 from acpchaos.record.seal import seal
 from acpchaos.record.timeline import Timeline
@@ -80,10 +81,14 @@ def play(
     guard.require(cluster, profile)
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     meta = _meta(_resolved(scenario, profile), profile, cluster, seed)
-    with _signals(), Lock(cluster, profile.namespaces.acp, meta.run_id):
-        folder = RunFolder.create(Path(reports).absolute() / meta.run_id, meta)
+    home = Path(reports).absolute() / meta.run_id
+    with ExitStack() as parts:
+        parts.enter_context(_signals())
+        cluster = cluster.hooked(parts.enter_context(Mutations(home / FILE)))
+        lock = parts.enter_context(Lock(cluster, profile.namespaces.acp, meta.run_id))
+        folder = RunFolder.create(home, meta)
         progress.say(f"run {meta.run_id}, seed {seed}")
-        _Play(meta, folder, profile, target, cluster, progress).run()
+        _Play(meta, folder, profile, target, cluster, progress, lock.lost).run()
     judged = rejudge(folder.path)
     write_evidence([folder.path], folder.evidence)
     seal(folder.path)
@@ -97,8 +102,9 @@ class _Play:
 
     def __init__(
         self, meta: RunMeta, folder: RunFolder, profile: Profile, target: str, cluster: Cluster,
-        progress: Told,
+        progress: Told, lost: threading.Event,
     ) -> None:  # fmt: skip
+        self._lost = lost  # another run took the target over: nothing of ours may go on
         self._meta, self._scenario, self._folder = meta, meta.scenario, folder
         self._profile, self._target, self._cluster = profile, target, cluster
         self._progress, self._clock = progress, Clock()
@@ -140,6 +146,7 @@ class _Play:
                 {"seed": self._meta.seed, **self._scenario.configuration},
                 target=self._target,
                 deadline_s=self._scenario.fault_s,
+                stop=self._lost,
             )
         self._progress.say(f"experiment: {played.outcome}. {played.why}")
         if played.dirty:

@@ -99,7 +99,7 @@ def redis_views(cluster: Cluster, profile: Profile) -> tuple[redis_cluster.NodeV
     """Every Redis node's own view."""
     workload, namespace = profile.workloads.redis, profile.namespaces.acp
     names = _pod_names(cluster, namespace, workload)
-    return redis_cluster.look(inside(cluster, namespace), names, workload.container)
+    return redis_cluster.look(inside(cluster, namespace, reads=True), names, workload.container)
 
 
 def _pod_names(cluster: Cluster, namespace: str, workload: Workload) -> list[str]:
@@ -124,7 +124,7 @@ def _database(what: str) -> Callable[[Cluster, Profile], Part]:
             return part
         workload: Workload = getattr(profile.workloads, what)
         names = _pod_names(cluster, profile.namespaces.acp, workload)
-        run = inside(cluster, profile.namespaces.acp)
+        run = inside(cluster, profile.namespaces.acp, reads=True)
         table = postgres.members(run, names, workload.container)
         return Part(what, *postgres.healthy(table, len(names)))
 

@@ -7,7 +7,6 @@ plays one experiment. The guard is asked and the target locked before anything e
 import atexit
 import datetime as dt
 import os
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,9 +14,10 @@ from pathlib import Path
 from acpchaos.faults.undo import UndoLog
 from acpchaos.record.events import Clock
 from acpchaos.record.journal import Journal
+from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster
-from acpchaos.target.lock import Lock, holder_of
+from acpchaos.target.lock import Lock, holder_of, is_held_by
 from acpchaos.target.profile import PROJECT, Profile, load_profile
 
 
@@ -43,13 +43,14 @@ def current() -> Session:
     """The session of this process, from ACPCHAOS_TARGET and ACPCHAOS_RUN_DIR."""
     folder = run_folder()
     profile = load_profile(os.environ.get("ACPCHAOS_TARGET", "kind"))
-    cluster = Cluster.from_profile(profile)
+    mutations = Mutations(folder / FILE)
+    cluster = Cluster.from_profile(profile, mutations)
     guard.require(cluster, profile)
     run_id, namespace = folder.name, profile.namespaces.acp
     lock = _locked(cluster, namespace, run_id)
     clock, journal = Clock(), Journal(folder / "events" / "chaos.ndjson")
     undo = UndoLog(cluster, namespace, run_id, journal, clock)
-    atexit.register(_leave, undo, lock)
+    atexit.register(_leave, undo, lock, mutations)
     return Session(profile, cluster, run_id, journal, clock, undo)
 
 
@@ -66,15 +67,18 @@ def run_folder() -> Path:
 
 def _locked(cluster: Cluster, namespace: str, run_id: str) -> Lock | None:
     """Take the Lease, unless the play that started this process holds it for this run."""
-    if re.match(rf"{re.escape(run_id)} ", holder_of(cluster, namespace)):
+    if is_held_by(holder_of(cluster, namespace), run_id):
         return None
     return Lock(cluster, namespace, run_id).acquire()
 
 
-def _leave(undo: UndoLog, lock: Lock | None) -> None:
+def _leave(undo: UndoLog, lock: Lock | None, mutations: Mutations) -> None:
     """The net below the rollbacks: whatever ended this process, nothing recorded stays changed."""
     try:
         undo.revert_all()
     finally:
         if lock is not None:
             lock.release()
+            mutations.close()
+        else:
+            mutations.leave()  # the play goes on

@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acpchaos.errors import TargetLeftDirty
+from acpchaos.errors import AcpchaosError
 from acpchaos.faults.undo import undo_run
 from acpchaos.record.journal import Journal
+from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.target import access
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.profile import Profile
@@ -133,12 +135,19 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _undo(profile: Profile, run_dir: Path) -> tuple[tuple[str, ...], str]:
-    with Journal(run_dir / "events" / "undo.ndjson") as journal:
-        try:
-            cluster = Cluster.from_profile(profile)
-            return tuple(undo_run(profile, run_dir.name, cluster, journal)), ""
-        except TargetLeftDirty as error:
-            return (), str(error)
+    """What was reverted here, and what kept the rest from it; no way back needs a free disk."""
+    mutations, journal = Mutations(run_dir / FILE), None
+    try:
+        with suppress(OSError):
+            journal = Journal(run_dir / "events" / "undo.ndjson")
+        cluster = Cluster.from_profile(profile, mutations)
+        return tuple(undo_run(profile, run_dir.name, cluster, journal)), ""
+    except AcpchaosError as error:  # whatever keeps us from looking, nobody knows it clean
+        return (), str(error)
+    finally:
+        mutations.leave()
+        if journal is not None:
+            journal.close()
 
 
 def _told(folder: Path, ended: str, undone: tuple[str, ...], dirty: str) -> Played:

@@ -6,18 +6,23 @@ runner; `undo_run` is the stop button that any later process may press, as often
 
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from acpchaos.errors import AcpchaosError, TargetLeftDirty
+from acpchaos.errors import AcpchaosError, PreconditionUnmet, TargetLeftDirty
 from acpchaos.faults.changes import REVERTERS, Change, describe
 from acpchaos.record.events import Clock, Undo
 from acpchaos.record.journal import Journal
+from acpchaos.record.mutations import Lenient
 from acpchaos.target import guard
-from acpchaos.target.cluster import Cluster, Object
+from acpchaos.target.cluster import ApiRefused, Cluster, Hook, Object
+from acpchaos.target.lock import holder_of, is_held_by
 from acpchaos.target.profile import Profile
 from acpchaos.wait import eventually
 
 UNDO_LABEL = "acpchaos.io/undo"
+AWAY = (0, 429, 500, 502, 503, 504)
 VERIFY_S = 120.0  # the slowest is a namespace whose pods and volumes end first
 
 
@@ -28,20 +33,35 @@ class UndoLog:
         self, cluster: Cluster, namespace: str, run_id: str, journal: Journal | None, clock: Clock
     ) -> None:
         self._cluster, self._namespace, self.run_id = cluster, namespace, run_id
-        self._journal, self._clock = journal, clock
+        # the way back is taken even where it cannot be journalled, e.g. on a full disk
+        self._healing = cluster.hooked(Lenient(cluster.hook)) if cluster.hook else cluster
+        self._journal, self._clock, self._begun = journal, clock, False
         self._name = "acpchaos-undo-" + re.sub(r"[^a-z0-9.-]+", "-", run_id.lower()).strip("-.")
 
     def record(self, change: Change) -> str:
         """Make the record durable in the cluster; only then may the change be made."""
         recorded = self._read()
+        self._require_ours(recorded)
         if recorded is None:
             self._cluster.create("ConfigMap", self._body(), self._namespace)
             recorded = {}
+        self._begun = True
         key = f"{max((int(key) for key in recorded), default=0) + 1:04d}"
         body = {"data": {key: json.dumps(change, sort_keys=True)}}
         self._cluster.patch("ConfigMap", self._name, body, self._namespace)
         self._tell(change, "recorded")
         return key
+
+    def _require_ours(self, recorded: dict[str, Change] | None) -> None:
+        """Nothing is changed for a run that was undone, or whose target another run holds."""
+        seen = ""
+        if self._begun and recorded is None:
+            seen = "its undo record was taken away: somebody has undone this run"
+        holder = holder_of(self._cluster, self._namespace)
+        if holder and not is_held_by(holder, self.run_id):
+            seen = f"the target is held by {holder}"
+        if seen:
+            raise PreconditionUnmet(f"change something for run {self.run_id}", seen, "play again")
 
     def outstanding(self) -> dict[str, Change]:
         """Recorded changes that are not verified as reverted, by key."""
@@ -54,9 +74,10 @@ class UndoLog:
 
     def revert_all(self) -> int:
         """Revert all that is outstanding, newest first, and remove the record. Returns how many."""
-        changes = self.outstanding()
+        changes = self._patiently(self.outstanding)
         self._revert(dict(sorted(changes.items(), reverse=True)))
-        self._cluster.delete("ConfigMap", self._name, self._namespace)
+        self._patiently(lambda: self._healing.delete("ConfigMap", self._name, self._namespace))
+        self._begun = False
         return len(changes)
 
     def _revert(self, changes: dict[str, Change]) -> None:
@@ -66,7 +87,7 @@ class UndoLog:
             try:
                 self._revert_one(key, change)
             except AcpchaosError as error:
-                self._tell(change, "failed", seen=error.seen)
+                self._tell_if_possible(change, "failed", seen=error.seen)
                 failures.append(f"{describe(change)}: {error.seen}")
         if failures:
             raise TargetLeftDirty(
@@ -76,24 +97,44 @@ class UndoLog:
             )
 
     def _revert_one(self, key: str, change: Change) -> None:
-        way_back = REVERTERS[change["kind"]]
+        way_back = REVERTERS.get(change["kind"])
+        if way_back is None:
+            raise TargetLeftDirty(
+                f"undo {describe(change)}", f"no way back of kind {change['kind']!r} is known",
+                "use the version that made this record, or revert it by hand",
+            )  # fmt: skip
 
         def settled() -> bool:
-            if way_back.settled(self._cluster, self.run_id, change):
+            if way_back.settled(self._healing, self.run_id, change):
                 return True
-            way_back.revert(self._cluster, self.run_id, change)
-            return way_back.settled(self._cluster, self.run_id, change)
+            way_back.revert(self._healing, self.run_id, change)
+            return way_back.settled(self._healing, self.run_id, change)
 
         eventually(f"undo of {describe(change)}", settled, VERIFY_S, transient=(AcpchaosError,))
-        self._tell(change, "reverted")
-        self._tell(change, "verified")
-        self._cluster.patch("ConfigMap", self._name, {"data": {key: None}}, self._namespace)
+        self._tell_if_possible(change, "reverted")
+        self._tell_if_possible(change, "verified")
+        self._healing.patch("ConfigMap", self._name, {"data": {key: None}}, self._namespace)
+
+    def _patiently[T](self, act: Callable[[], T]) -> T:
+        """Do it again while the API server is away; any other refusal is passed on at once."""
+        done: list[T] = []
+
+        def answered() -> bool:
+            try:
+                done.append(act())
+            except ApiRefused as error:
+                if error.status not in AWAY:
+                    raise
+            return bool(done)
+
+        eventually(f"the API server to look at run {self.run_id}", answered, VERIFY_S)
+        return done[0]
 
     def _read(self) -> dict[str, Change] | None:
         found = self._cluster.find("ConfigMap", self._name, self._namespace)
         if found is None:
             return None
-        return {key: json.loads(text) for key, text in (found.get("data") or {}).items()}
+        return {key: _change(key, text) for key, text in (found.get("data") or {}).items()}
 
     def _body(self) -> Object:
         meta = {
@@ -103,11 +144,25 @@ class UndoLog:
         }
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
 
+    def _tell_if_possible(self, change: Change, state: str, **detail: Any) -> None:
+        """A full disk must not keep anything from being reverted."""
+        with suppress(OSError):
+            self._tell(change, state, **detail)
+
     def _tell(self, change: Change, state: str, **detail: Any) -> None:
         if self._journal is not None:
             now_ns = self._clock.now_ns()
             event = Undo(t_ns=now_ns, change=describe(change), state=state, detail=detail)
             self._journal.write(event)
+
+
+def _change(key: str, text: str) -> Change:
+    """One recorded change; what cannot be read is kept as such, so that it is told and stays."""
+    try:
+        change: Change = json.loads(text)
+        return {"kind": str(change["kind"]), "name": str(change["name"])} | change
+    except (ValueError, KeyError, TypeError):
+        return {"kind": "unreadable", "name": f"entry {key}"}
 
 
 def recorded_runs(cluster: Cluster, namespace: str) -> list[str]:
@@ -117,11 +172,13 @@ def recorded_runs(cluster: Cluster, namespace: str) -> list[str]:
 
 
 def undo_run(
-    profile: Profile, run_id: str, cluster: Cluster | None = None, journal: Journal | None = None
-) -> list[str]:
+    profile: Profile, run_id: str, cluster: Cluster | None = None, journal: Journal | None = None,
+    hook_of: Callable[[str], Hook] | None = None,
+) -> list[str]:  # fmt: skip
     """Undo one run, or "all"; returns the changes reverted. TargetLeftDirty when any stays.
 
-    The guard's pins are asked, so that a wrong kubeconfig is never touched.
+    The guard's pins are asked, so that a wrong kubeconfig is never touched. `hook_of` gives, by
+    run, where mutations are journalled.
     """
     cluster = cluster or Cluster.from_profile(profile)
     guard.require(cluster, profile)
@@ -129,7 +186,8 @@ def undo_run(
     runs = recorded_runs(cluster, namespace) if run_id == "all" else [run_id]
     reverted: list[str] = []
     for each in runs:
-        log = UndoLog(cluster, namespace, each, journal, Clock())
+        own = cluster.hooked(hook_of(each)) if hook_of else cluster
+        log = UndoLog(own, namespace, each, journal, Clock())
         changes = [describe(change) for change in log.outstanding().values()]
         log.revert_all()
         reverted += changes

@@ -44,8 +44,8 @@ class Follow(Protocol):
     ) -> Iterator[str]: ...
 
 
-def inside(cluster: Cluster, namespace: str) -> Exec:
-    """Exec into pods of one namespace."""
+def inside(cluster: Cluster, namespace: str, *, reads: bool = False) -> Exec:
+    """Exec into pods of one namespace. `reads`: for commands that change nothing."""
 
     def run(
         pod: str, container: str, command: Sequence[str], stdin: bytes | None = None,
@@ -53,7 +53,7 @@ def inside(cluster: Cluster, namespace: str) -> Exec:
     ) -> str:  # fmt: skip
         done = execute(
             cluster, namespace, pod, container, command,
-            timeout_s=timeout_s, stdin=(stdin or b"").decode(),
+            timeout_s=timeout_s, stdin=(stdin or b"").decode(), reads=reads,
         )  # fmt: skip
         if done.code:
             raise CommandFailed(pod, command[0], done.code, done.stderr or done.stdout)

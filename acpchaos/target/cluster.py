@@ -2,12 +2,15 @@
 
 Room: target. Every call has a timeout; every change can name the UID it means. Built on the
 official client's connection (credentials, TLS, proxies), not its models. It must not know faults.
+Whatever may change something is told to a hook before it is sent, and how it ended after.
 """
 
 import base64
+import copy
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 import urllib3
@@ -44,17 +47,51 @@ _HINTS = {
 }
 
 
+class Hook(Protocol):
+    """Told of every call that may change something. Safe to share between threads."""
+
+    def before(self, method: str, path: str, body: object) -> str:
+        """Called before sending; what it raises keeps the call from being made. A command in a pod
+        has the method EXEC. Returns what `after` is to be given."""
+
+    def after(self, entry: str, status: int, said: str) -> None:
+        """How the call ended: an HTTP status, or 0 where no answer came."""
+
+
 class Cluster:
     """Access to one cluster. Safe to share between threads."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self.client = client
+    def __init__(self, client: ApiClient, hook: Hook | None = None) -> None:
+        self.client, self.hook = client, hook
         self.api_host: str = urllib3.util.parse_url(client.configuration.host).netloc or ""
 
     @classmethod
-    def from_profile(cls, profile: Profile) -> "Cluster":
+    def from_profile(cls, profile: Profile, hook: Hook | None = None) -> "Cluster":
         """Connect with the profile's explicit context; nothing is called yet."""
-        return cls(access.open_client(profile))
+        return cls(access.open_client(profile), hook)
+
+    def hooked(self, hook: Hook | None) -> Self:
+        """The same cluster with another hook."""
+        other = copy.copy(self)
+        other.hook = hook
+        return other
+
+    @contextmanager
+    def telling(self, method: str, path: str, body: object) -> Iterator[None]:
+        """Around a call that may change something: the hook hears of it before and after."""
+        if self.hook is None:
+            yield
+            return
+        entry = self.hook.before(method, path, body)
+        try:
+            yield
+        except ApiRefused as error:
+            self.hook.after(entry, error.status, error.message)
+            raise
+        except BaseException as error:
+            self.hook.after(entry, 0, type(error).__name__)
+            raise
+        self.hook.after(entry, 200, "")
 
     def call(
         self,
@@ -86,6 +123,15 @@ class Cluster:
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> urllib3.BaseHTTPResponse:
         """Send one request and return the unread answer, its status already checked."""
+        if method == "GET":
+            return self._send(method, path, query, body, content_type, timeout_s)
+        with self.telling(method, path, body):
+            return self._send(method, path, query, body, content_type, timeout_s)
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, object] | None, body: object,
+        content_type: str, timeout_s: float,
+    ) -> urllib3.BaseHTTPResponse:  # fmt: skip
         headers = {"Accept": "application/json", "Content-Type": content_type}
         pairs = [(key, str(value)) for key, value in (query or {}).items()]
         attempted = f"{method} {path}"
@@ -149,13 +195,15 @@ class Cluster:
         return _object(sent)
 
     def delete(
-        self, kind: str, name: str, namespace: str = "", *, uid: str = "",
+        self, kind: str, name: str, namespace: str = "", *, uid: str = "", version: str = "",
         grace_s: int | None = None, propagation: str = "Background",
     ) -> bool:  # fmt: skip
-        """Delete, only if its UID is `uid` when given. False when it was already absent."""
+        """Delete, only if its UID is `uid` and its resourceVersion `version` where these are given.
+        False when it was already absent."""
         body: Object = {"propagationPolicy": propagation}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        wanted = {"uid": uid, "resourceVersion": version}
+        if preconditions := {key: value for key, value in wanted.items() if value}:
+            body["preconditions"] = preconditions
         if grace_s is not None:
             body["gracePeriodSeconds"] = grace_s
         try:

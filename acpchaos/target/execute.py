@@ -36,12 +36,25 @@ class Executed:
 
 def execute(
     cluster: Cluster, namespace: str, pod: str, container: str, argv: Sequence[str],
-    *, timeout_s: float = 30.0, stdin: str = "",
+    *, timeout_s: float = 30.0, stdin: str = "", reads: bool = False,
 ) -> Executed:  # fmt: skip
     """Run `argv` in a container and wait for its end; ApiRefused when it could not or took longer.
 
-    Input needs a server with the v5 exec protocol (Kubernetes 1.30), which can close stdin.
+    With `reads` the caller vouches that the command changes nothing; all others are told to the
+    cluster's hook. Input needs a server with the v5 exec protocol (Kubernetes 1.30), which can
+    close stdin.
     """
+    if reads:
+        return _execute(cluster, namespace, pod, container, argv, timeout_s, stdin)
+    command = {"container": container, "command": list(argv)}  # input may be a secret
+    with cluster.telling("EXEC", path_of("Pod", namespace, pod, "exec"), command):
+        return _execute(cluster, namespace, pod, container, argv, timeout_s, stdin)
+
+
+def _execute(
+    cluster: Cluster, namespace: str, pod: str, container: str, argv: Sequence[str],
+    timeout_s: float, stdin: str,
+) -> Executed:  # fmt: skip
     due_s = time.monotonic() + timeout_s
     socket = _open(cluster, namespace, pod, container, argv, stdin=bool(stdin))
     texts = {STDOUT_CHANNEL: "", STDERR_CHANNEL: "", ERROR_CHANNEL: ""}
@@ -69,7 +82,7 @@ def execute_lines(
     cluster: Cluster, namespace: str, pod: str, container: str, argv: Sequence[str],
     stop: threading.Event,
 ) -> Iterator[str]:  # fmt: skip
-    """Output lines of a long-running command until it ends or `stop` is set."""
+    """Output lines of a long-running command until it ends or `stop` is set. It must only look."""
     socket = _open(cluster, namespace, pod, container, argv, stdin=False)
     rest = ""
     try:

@@ -9,7 +9,8 @@ import datetime as dt
 import os
 import socket
 import threading
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +29,16 @@ def _stamp(moment: dt.datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@contextmanager
+def _unless(*statuses: int) -> Iterator[None]:
+    """These refusals are no error here; the block just ends."""
+    try:
+        yield
+    except ApiRefused as error:
+        if error.status not in statuses:
+            raise
+
+
 class Lock:
     """The Lease, held while in a `with` block or between acquire and release."""
 
@@ -43,12 +54,8 @@ class Lock:
 
     def acquire(self) -> Self:
         """Take the Lease or raise GuardRefused naming the holder."""
-        try:
-            self._cluster.create("Lease", self._body(), self._namespace)
-        except ApiRefused as error:
-            if error.status != 409:
-                raise
-            self._take_over()
+        while not (self._created() or self._taken_over()):
+            pass  # it was there, and gone when looked at: its holder has just released it
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._thread.start()
         return self
@@ -61,7 +68,13 @@ class Lock:
             self._thread = None
         lease = self._cluster.find("Lease", LEASE, self._namespace)
         if lease is not None and lease["spec"].get("holderIdentity") == self.holder:
-            self._cluster.delete("Lease", LEASE, self._namespace, uid=lease["metadata"]["uid"])
+            # at exactly this version: someone may take it over in between, under the same UID
+            meta = lease["metadata"]
+            with _unless(404, 409):
+                self._cluster.delete(
+                    "Lease", LEASE, self._namespace,
+                    uid=meta["uid"], version=meta["resourceVersion"],
+                )  # fmt: skip
 
     def __enter__(self) -> Self:
         return self.acquire()
@@ -91,19 +104,26 @@ class Lock:
             "spec": spec,
         }
 
-    def _take_over(self) -> None:
-        lease = self._cluster.get("Lease", LEASE, self._namespace)
+    def _created(self) -> bool:
+        with _unless(409):
+            self._cluster.create("Lease", self._body(), self._namespace)
+            return True
+        return False
+
+    def _taken_over(self) -> bool:
+        """Take an expired Lease; False when there is none any more."""
+        lease = self._cluster.find("Lease", LEASE, self._namespace)
+        if lease is None:
+            return False
         spec = lease.get("spec") or {}
         if spec.get("holderIdentity") and not _expired(spec):
             raise self._refusal(spec)
         body = self._body()
         body["metadata"]["resourceVersion"] = lease["metadata"]["resourceVersion"]
-        try:
+        with _unless(404, 409):
             self._cluster.replace("Lease", body, self._namespace)
-        except ApiRefused as error:
-            if error.status != 409:
-                raise
-            raise self._refusal(spec) from None
+            return True
+        return self._taken_over()  # someone was faster: look who
 
     def _refusal(self, spec: dict[str, Any]) -> GuardRefused:
         return GuardRefused(
@@ -133,6 +153,11 @@ def holder_of(cluster: Cluster, namespace: str) -> str:
     if lease is None or _expired(lease.get("spec") or {}):
         return ""
     return str(lease["spec"].get("holderIdentity", ""))
+
+
+def is_held_by(holder: str, run_id: str) -> bool:
+    """Whether a holder, as `holder_of` tells it, is this run."""
+    return holder.startswith(f"{run_id} (")
 
 
 def _expired(spec: dict[str, Any]) -> bool:

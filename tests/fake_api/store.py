@@ -120,7 +120,13 @@ class Store:
 
     def delete(self, key: Key, options: Object) -> None:
         item = self.get(key)
-        self.expect_uid(item, (options.get("preconditions") or {}).get("uid"))
+        wanted = options.get("preconditions") or {}
+        self.expect_uid(item, wanted.get("uid"))
+        if (
+            wanted.get("resourceVersion", item["metadata"]["resourceVersion"])
+            != (item["metadata"]["resourceVersion"])
+        ):
+            raise Refused(409, "the object has been modified")
         graceful = key[0] == "pods" and options.get("gracePeriodSeconds") != 0
         if graceful:
             item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"

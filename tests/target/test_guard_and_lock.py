@@ -1,6 +1,7 @@
 """The guard refuses all but the pinned, opted-in cluster; the lock admits one run."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_api import scene
@@ -110,3 +111,37 @@ def test_lease_is_renewed(cluster: Cluster) -> None:
             5,
             0.05,
         )
+
+
+def test_a_holder_that_slept_too_long_does_not_remove_the_lease_of_its_successor(
+    api: FakeApi, cluster: Cluster
+) -> None:
+    """A take-over keeps the Lease's UID, so only its version tells whose it is."""
+    old = Lock(cluster, NAMESPACE, "old").acquire()
+    seen = cluster.find
+
+    def find(*given: str) -> Any:
+        lease = seen(*given)
+        taken = cluster.get("Lease", LEASE, NAMESPACE)  # between its look and its delete
+        taken["spec"]["holderIdentity"] = "new (x)"
+        cluster.replace("Lease", taken, NAMESPACE)
+        return lease
+
+    cluster.find = find  # type: ignore[method-assign]
+    old.release()
+    assert holder_of(cluster.hooked(None), NAMESPACE) == "new (x)"
+
+
+def test_a_lease_released_between_two_looks_is_taken(cluster: Cluster) -> None:
+    held = Lock(cluster, NAMESPACE, "old").acquire()
+    mine = Lock(cluster, NAMESPACE, "new")
+    look = mine._taken_over
+
+    def late() -> bool:
+        held.release()
+        return look()
+
+    mine._taken_over = late  # type: ignore[method-assign]
+    mine.acquire()
+    assert holder_of(cluster, NAMESPACE).startswith("new (")
+    mine.release()

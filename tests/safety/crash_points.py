@@ -1,0 +1,130 @@
+"""R7: the process dies at every journal write and every API call, one after the other; another
+process then undoes the run, and nothing of it is left."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fake_api import scene
+from fake_api.server import FakeApi
+
+from acpchaos.faults.fault import Act, Fault
+from acpchaos.faults.pods import PodLoss
+from acpchaos.faults.redis_wipe import RedisWipe
+from acpchaos.faults.session import Session
+from acpchaos.faults.undo import UndoLog, undo_run
+from acpchaos.faults.zone_drain import ZoneDrain
+from acpchaos.record.events import Clock
+from acpchaos.record.mutations import Mutations, read_chain
+from acpchaos.target import guard
+from acpchaos.target.cluster import Cluster
+from acpchaos.target.lock import Lock
+from acpchaos.target.profile import Profile, load_profile
+from safety import target
+from safety.mortal import (
+    Fate,
+    Killed,
+    MortalCluster,
+    MortalJournal,
+    MortalMutations,
+    mortal_commands,
+)
+
+Make = Callable[[Session], Fault]
+FAULTS: dict[str, Make] = {
+    "pod_loss": lambda session: PodLoss(session, "acp", 2, 0.0, 0, 7, 10.0),
+    "zone_drain": lambda session: ZoneDrain(session, "zone-a", 0, 20.0, 0.2, 20.0),
+    "redis_wipe": lambda session: RedisWipe(session, 20.0),
+}
+RUN = "run-1"
+
+
+@dataclass
+class Tally:
+    """What all crashes of one fault came to."""
+
+    points: int = 0
+    dirty: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def die(api: FakeApi, profile: Profile, folder: Path, make: Make, at: int | None) -> Fate:
+    """One whole run of a fault, as a process plays it, that dies at step `at`."""
+    fate = Fate(at)
+    journal = MortalJournal(folder / "events" / "chaos.ndjson")
+    mutations = MortalMutations(folder / "mutations.ndjson")
+    journal.fate = mutations.fate = fate
+    cluster = MortalCluster.from_profile(profile, mutations)
+    cluster.fate = fate
+    with suppress(Killed), mortal_commands():
+        _live(profile, cluster, journal, mutations, make)
+    journal.close()
+    mutations.leave()
+    return fate
+
+
+def _live(
+    profile: Profile, cluster: Cluster, journal: MortalJournal, mutations: Mutations, make: Make
+) -> None:
+    guard.require(cluster, profile)
+    clock = Clock()
+    with Lock(cluster, scene.NAMESPACE, RUN):
+        undo = UndoLog(cluster, scene.NAMESPACE, RUN, journal, clock)
+        try:
+            act = Act(make(Session(profile, cluster, RUN, journal, clock, undo)))
+            act.strike()
+            act.heal()
+        finally:
+            undo.revert_all()
+    mutations.close()
+
+
+def enumerate_crashes(name: str, every: int = 1) -> Tally:
+    """Die at every step of this fault (or every n-th), then undo, and compare with before."""
+    tally = Tally()
+    with _scene() as (api, profile, folder):
+        whole = die(api, profile, folder / "whole", FAULTS[name], None)
+        for at in range(0, len(whole.steps), every):
+            target.fresh(api)
+            before = target.state(api)
+            home = folder / str(at)
+            fate = die(api, profile, home, FAULTS[name], at)
+            if not fate.dead:  # an eviction was not asked again this time: the run was shorter
+                continue
+            tally.points += 1
+            _restart(api, profile, home)
+            tally.dirty += [f"{at} {fate.where}: {each}"
+                            for each in target.left_behind(before, target.state(api))]  # fmt: skip
+            tally.unmatched += [f"{at} {fate.where}: {each}"
+                                for each in target.unmatched(api, home / "mutations.ndjson")]  # fmt: skip
+            tally.broken += [f"{at} {fate.where}: {each}" for each in _broken(home)]
+    return tally
+
+
+def _restart(api: FakeApi, profile: Profile, home: Path) -> None:
+    """What `acpchaos undo` does, in a process that knows nothing of the dead one."""
+    with Mutations(home / "mutations.ndjson") as mutations:
+        undo_run(profile, "all", Cluster.from_profile(profile), None, lambda run: mutations)
+
+
+def _broken(home: Path) -> list[str]:
+    """Faults of the chain other than the one line that dying tore."""
+    path = home / "mutations.ndjson"
+    faults = read_chain(path).faults if path.exists() else []
+    torn = [each for each in faults if "torn" in each]
+    return [each for each in faults if each not in torn[:1] and "never closed" not in each]
+
+
+@contextmanager
+def _scene() -> Iterator[tuple[FakeApi, Profile, Path]]:
+    api = FakeApi()
+    api._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that died
+    try:
+        with tempfile.TemporaryDirectory() as folder, target.impatient():
+            target.fresh(api)
+            yield api, load_profile(scene.write_profile(api, Path(folder))), Path(folder)
+    finally:
+        api.close()

@@ -1,0 +1,100 @@
+"""The target of the proofs: the fake API server's scene, what of it must come back, and a fast
+clock for those who wait."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_api import scene
+from fake_api.server import FakeApi
+from fake_api.store import Store
+
+from acpchaos import wait
+from acpchaos.record.mutations import read_chain
+
+MUTATING = ("POST", "PUT", "PATCH", "DELETE")
+# pods, volumes and leases come and go by themselves; counts of pods are compared below
+_TRANSIENT = ("pods", "persistentvolumes", "persistentvolumeclaims", "leases", "events")
+_OWN = ("uid", "resourceVersion", "generation", "creationTimestamp")
+
+
+def fresh(api: FakeApi) -> None:
+    """The scene as new, with volumes that follow their claims as a provisioner does it."""
+    api.store = store = Store()
+    store.terminate_s = 0.0
+    scene.build(api)
+    drop = store.drop
+
+    def both(key: tuple[str, str, str]) -> None:
+        if key[0] == "persistentvolumeclaims":
+            volume = ("persistentvolumes", "", store.get(key)["spec"]["volumeName"])
+            if volume in store.objects:
+                drop(volume)
+        drop(key)
+
+    store.drop = both  # type: ignore[method-assign]
+
+
+def state(api: FakeApi) -> dict[str, Any]:
+    """Everything that a run must leave as it was, by kind, namespace and name."""
+    with api.store.lock:
+        api.store.reconcile()
+        api.store.reconcile()
+        kept: dict[str, Any] = {}
+        pods: dict[str, int] = {}
+        for (plural, space, name), item in api.store.objects.items():
+            if plural == "pods":
+                app = str(sorted((item["metadata"].get("labels") or {}).items()))
+                pods[app] = pods.get(app, 0) + 1
+            if plural == "persistentvolumeclaims":
+                kept[f"{plural}/{space}/{name}"] = True
+            if plural in _TRANSIENT:
+                continue
+            body = {k: v for k, v in item.items() if k not in ("status", "metadata", "kind")}
+            body.pop("apiVersion", None)
+            meta = {k: v for k, v in item["metadata"].items() if k not in _OWN and v}
+            spec = {k: v for k, v in (body.pop("spec", None) or {}).items() if v is not None}
+            kept[f"{plural}/{space}/{name}"] = body | {"metadata": meta, "spec": spec}
+        return kept | {"pods by label": pods}
+
+
+def left_behind(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What differs, by name."""
+    return sorted(
+        f"{key}: {before.get(key)} -> {after.get(key)}"
+        for key in before.keys() | after.keys()
+        if before.get(key) != after.get(key)
+    )
+
+
+def unmatched(api: FakeApi, journal: Path) -> list[str]:
+    """Journal against the server's own log, both ways. A call without an outcome may be in it."""
+    chain = read_chain(journal) if journal.exists() else None
+    sure: list[str] = []
+    maybe: list[str] = []
+    for line in chain.calls if chain else []:
+        call = f"{line.method} {line.path}"
+        if line.method != "EXEC":
+            (maybe if call in chain.unfinished else sure).append(call)  # type: ignore[union-attr]
+    faults = []
+    for call in [each for each in api.store.calls if each.startswith(MUTATING)]:
+        if call in sure:
+            sure.remove(call)
+        elif call in maybe:
+            maybe.remove(call)
+        else:
+            faults.append(f"not in the journal: {call}")
+    return faults + [f"not in the server's log: {call}" for call in sure]
+
+
+@contextmanager
+def impatient(most_s: float = 0.01) -> Iterator[None]:
+    """Waits look again after `most_s`; their budgets stay."""
+    defaults = dict(wait.eventually.__kwdefaults__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(wait.eventually.__kwdefaults__, "sleep", lambda s: time.sleep(min(s, most_s)))
+        yield
+    assert wait.eventually.__kwdefaults__ == defaults

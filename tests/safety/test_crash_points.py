@@ -1,0 +1,41 @@
+"""R7 in small, and proof that it would tell: a fault that records too late, an unhooked cluster."""
+
+from typing import Any
+
+import pytest
+
+from acpchaos.faults import changes
+from acpchaos.faults.zone_drain import ZoneDrain
+from acpchaos.target.cluster import Cluster
+from safety import crash_points, mortal
+
+
+@pytest.mark.parametrize(("name", "every"), [("pod_loss", 3), ("zone_drain", 9), ("redis_wipe", 9)])
+def test_nothing_is_left_wherever_the_process_dies(name: str, every: int) -> None:
+    tally = crash_points.enumerate_crashes(name, every)
+    assert tally.points > 15
+    assert (tally.dirty, tally.unmatched, tally.broken) == ([], [], [])
+
+
+def test_a_change_made_before_its_record_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(self: ZoneDrain) -> None:
+        for name, node in self.nodes.items():
+            meta = {"annotations": {changes.CORDONED_BY: self.session.run_id}}
+            body = {"metadata": meta, "spec": {"unschedulable": True}}
+            self.cluster.patch("Node", name, body)
+            self.record(changes.cordon(node))
+
+    monkeypatch.setattr(ZoneDrain, "inject", careless)
+    tally = crash_points.enumerate_crashes("zone_drain", 3)
+    assert any("nodes//worker-a" in each and "unschedulable" in each for each in tally.dirty)
+
+
+def test_a_call_that_is_not_journalled_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = Cluster._send
+
+    def unseen(self: Any, method: str, *more: Any, **words: Any) -> Any:
+        return sent(self, method, *more, **words)
+
+    monkeypatch.setattr(mortal.MortalCluster, "open", unseen)
+    tally = crash_points.enumerate_crashes("pod_loss", 7)
+    assert any("not in the journal: POST" in each for each in tally.unmatched)
