@@ -56,15 +56,16 @@ def _chaos() -> Finding:
 def _secrets(profile: Profile) -> list[Finding]:
     """Every file: and env: reference of the profile can be read; values are not shown."""
     given = profile.credentials
-    references = {
-        name: getattr(given, name).secret
+    references = [
+        (name, reference)
         for name in ("m2m", "web", "introspect", "system")
-        if getattr(given, name)
-    }
+        if (client := getattr(given, name))
+        for reference in client.references()
+    ]
     if given.users:
-        references["users"] = given.users.password
+        references.append(("users", given.users.password))
     findings = []
-    for name, reference in references.items():
+    for name, reference in references:
         if reference.startswith("secret:"):
             continue  # read through the cluster when it is needed
         try:

@@ -3,7 +3,20 @@
 Room: shared words between suites, play, check and report. It must not know any of them.
 """
 
+from typing import Literal
+
 import msgspec
+
+type Gaps = Literal["constant", "poisson"]
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """For so long the load is `times` the offered rate; with `ramp` it goes there in a straight
+    line from where the stage before ended (the first from 0). The last one's rate stays."""
+
+    for_s: float
+    times: float
+    ramp: bool = False
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,7 +25,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     With `surge` the load rises to `surge_per_s` for the fault phase, climbs from there until the
     autoscaler reads that more is asked of it, never beyond `surge_most_per_s`, and falls back.
-    `mix` weighs flows by name.
+    `mix` weighs flows by name. `gaps` says how arrivals follow each other, `stages` how the rate
+    moves from the moment the load begins, which is before the steady phase.
     """
 
     rate_per_s: float = 0.0
@@ -20,6 +34,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     surge_per_s: float = 0.0
     surge_most_per_s: float = 0.0
     mix: dict[str, int] = {}
+    gaps: Gaps | Literal[""] = ""
+    stages: tuple[Stage, ...] = ()
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,46 +3,42 @@
 By hand:  locust -f loadtests/token_flows.py --host https://issuer/tenant/workspace
 with ACPCHAOS_LOAD_* variables (without them it says which). Each process offers its own rate, so
 Locust's --master and --worker multiply it by the workers. Any OIDC issuer with discovery works.
+The HTTP client is the lean one; ACPCHAOS_LOAD_SENDER=fast takes Locust's FastHttpUser instead.
 """
 
-from locust import FastHttpUser, constant, events, task  # isort: skip  (must patch first)
+from locust import FastHttpUser, User, constant, events, task  # isort: skip  (must patch first)
 
 import contextlib
 import functools
-import json
 import os
 import socket
+import ssl
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import gevent
-import gevent.queue
 import geventhttpclient.client
-from locust.contrib.fasthttp import FAILURE_EXCEPTIONS
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
+from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, FastHttpSession
 
 from acpchaos.errors import EXIT_USAGE, UsageError
-from acpchaos.load.arrivals import Schedule, flows
-from acpchaos.load.settings import PREFIX, Settings, take_over
-from acpchaos.record.events import Clock, Gap, Request
-from acpchaos.record.journal import Journal
+from acpchaos.load.http1 import Client, Trust
+from acpchaos.load.lean import LeanHttpUser
+from acpchaos.load.offer import Offer
+from acpchaos.load.settings import PREFIX, Settings, sender, take_over
+from acpchaos.record.events import Request
 from acpchaos.target import oidc
-from acpchaos.target.oidc import Answer, StepFailed, anything, error_class
+from acpchaos.target.client_auth import trusting
+from acpchaos.target.oidc import Account, Answer, StepFailed, anything, error_class
 
-TICK_S = 0.005
-CONTROL_S = 0.2
-STALE_S = 10.0  # an arrival nobody could take for so long is told as never sent
 TIMEOUT_S = 5.0
-BLIND_S = 1.0  # a dispatcher later than this was starved: the generator, not the target, was slow
 
 # A client that silently asks again hides the request that was lost.
 geventhttpclient.client.IDEMPOTENT_METHODS = frozenset()
 
-clock = Clock()
-arrivals: gevent.queue.Queue = gevent.queue.Queue()
+offer = Offer()
 state: dict[str, Any] = {}
 
 
@@ -51,34 +47,29 @@ def refuse_without_clients(environment, **_):
     """Say what is missing before anything starts; the issuer may still come from the web UI."""
     try:
         take_over(os.environ, environment.host or "https://issuer.invalid")
-    except (UsageError, ValueError) as error:  # ValueError: a number or the mix is none
+    except (UsageError, ValueError, OSError) as error:  # ValueError: a number or the mix is none
         print(f"the ACPCHAOS_LOAD_* variables: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
 
 
 @events.test_start.add_listener
 def begin(environment, **_):
-    """Start the dispatcher in each process that has users; the master has none."""
-    if type(environment.runner).__name__ == "MasterRunner":
-        return
-    settings = state["settings"] = take_over(os.environ, environment.host or "")
-    name = f"load-{socket.gethostname()}-{os.getpid()}.ndjson"
-    state["journal"] = Journal(Path(settings.events) / name) if settings.events else None
-    state["dispatcher"] = gevent.spawn(dispatch, settings)
+    """Start to offer in each process that has users; the master has none."""
+    if type(environment.runner).__name__ != "MasterRunner":
+        state.pop("ends", None)
+        offer.begin(take_over(os.environ, environment.host or ""))
 
 
 @events.test_stopping.add_listener
 def stop_offering(**_):
     """No new arrivals while the users finish what they have."""
-    if dispatcher := state.pop("dispatcher", None):
-        dispatcher.kill()
+    offer.end_arrivals()
 
 
 @events.test_stop.add_listener
 def end(**_):
     """What nobody took is told."""
-    while not arrivals.empty():
-        never_sent(*arrivals.get())
+    offer.tell_rest()
 
 
 @events.quitting.add_listener
@@ -88,81 +79,30 @@ def forget(**_):
         Path(path).unlink(missing_ok=True)
 
 
-def dispatch(settings: Settings) -> None:
-    """Hand out arrivals at the scheduled moments, at the rate of the control file."""
-    schedule = Schedule(settings.rate_per_s, time.monotonic(), settings.seed)
-    names, asked_s, last_s = flows(settings.mix, settings.seed), 0.0, time.monotonic()
-    while True:
-        now_s = time.monotonic()
-        if (late_s := now_s - last_s - TICK_S) > BLIND_S:
-            now_ns = clock.now_ns()
-            why = "the load generator was starved or suspended"
-            record(Gap(t_ns=now_ns, recorder="load", from_ns=now_ns - int(late_s * 1e9), why=why))
-        last_s = now_s
-        if settings.control and now_s - asked_s > CONTROL_S:
-            asked_s = now_s
-            schedule.set_rate(_controlled(settings), now_s)
-        for due_s in schedule.due(now_s):
-            arrivals.put((clock.now_ns() - int((now_s - due_s) * 1e9), next(names)))
-        gevent.sleep(TICK_S)
+class FlowUser(User):
+    """Takes the next arrival, plays its flow, takes the next. How it asks is its client's."""
 
-
-def _controlled(settings: Settings) -> float:
-    try:
-        return float(json.loads(Path(settings.control).read_bytes())["rate_per_s"])
-    except (OSError, ValueError, KeyError):
-        return settings.rate_per_s
-
-
-def record(event: Request | Gap) -> None:
-    """Write to this process's own file, when there is one."""
-    if state.get("journal"):
-        state["journal"].write(event)
-
-
-def never_sent(intended_ns: int, flow: str) -> None:
-    """An arrival that found no free user in time."""
-    now_ns = clock.now_ns()
-    record(
-        Request(
-            t_ns=now_ns, source="load", flow=flow, step="begin", intended_ns=intended_ns,
-            start_ns=now_ns, error="never_sent",
-        )
-    )  # fmt: skip
-
-
-class TokenUser(FastHttpUser):
-    """Takes the next arrival, plays its flow, takes the next."""
-
+    abstract = True
     wait_time = constant(0)
-    connection_timeout = TIMEOUT_S
-    network_timeout = TIMEOUT_S
-    insecure = False  # Locust's default verifies neither chain nor name
     counter = 0
 
     def __init__(self, environment) -> None:
-        settings: Settings = take_over(os.environ, environment.host or "")
-        self.ssl_context_factory = lambda cafile=None: _trusting(settings.ca_file or cafile)
+        self.settings: Settings = take_over(os.environ, environment.host or "")
         super().__init__(environment)
-        self.settings = settings
-        TokenUser.counter += 1
-        number = TokenUser.counter % max(settings.user_count, 1)
-        self.login = f"{settings.user_prefix}-{number:03d}"
+        FlowUser.counter += 1
+        number = FlowUser.counter % max(self.settings.user_count, 1)
+        self.login = f"{self.settings.user_prefix}-{number:03d}"
         self.sessions = 0
-        self.tag = f"{os.getpid()}-{TokenUser.counter}"
+        self.tag = f"{os.getpid()}-{FlowUser.counter}"
         self.flow = self.session = ""
         self.intended_ns = 0
 
     @task
     def next_arrival(self) -> None:
         """One flow."""
-        try:
-            self.intended_ns, self.flow = arrivals.get(timeout=1.0)
-        except gevent.queue.Empty:
+        if (arrival := offer.take(wait_s=1.0)) is None:
             return
-        if clock.now_ns() - self.intended_ns > STALE_S * 1e9:
-            never_sent(self.intended_ns, self.flow)
-            return
+        self.intended_ns, self.flow = arrival
         self.sessions += 1
         self.session = f"{self.tag}-{self.sessions}"
         with contextlib.suppress(StepFailed):  # its failed step is recorded
@@ -171,25 +111,21 @@ class TokenUser(FastHttpUser):
     def send(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None, expect: tuple[int, ...] = (200,),
-        good: Callable[[Answer], bool] = anything,
+        good: Callable[[Answer], bool] = anything, shows: Account | None = None,
     ) -> Answer:  # fmt: skip
         """An oidc.Send that records each step and keeps Locust's own statistics."""
         sent = dict(headers or {})
-        body = urlencode(form) if form is not None else None
+        body = urlencode(form).encode() if form is not None else None
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-        start_ns = clock.now_ns()
-        with self.client.request(
-            method, url, name=f"{self.flow} {step}", data=body, headers=sent,
-            allow_redirects=False, catch_response=True,
-        ) as got:  # fmt: skip
-            answer = _answer(got)
-            error = error_class(answer, expect, good)
-            got.failure(error) if error else got.success()
-        self.client.cookiejar.clear()  # cookies belong to the flow, not to the connection
-        record(
+        start_ns = offer.clock.now_ns()
+        answer, error = self.told(
+            f"{self.flow} {step}", method, url, sent, body,
+            lambda got: error_class(got, expect, good), shows,
+        )  # fmt: skip
+        offer.record(
             Request(
-                t_ns=clock.now_ns(), source="load", flow=self.flow, step=step,
+                t_ns=offer.clock.now_ns(), source="load", flow=self.flow, step=step,
                 intended_ns=self.intended_ns or start_ns, start_ns=start_ns,
                 status=answer.status, error=error, session=self.session,
             )
@@ -197,14 +133,23 @@ class TokenUser(FastHttpUser):
         self.intended_ns = 0  # later steps are due when the one before has ended
         return answer
 
+    def told(
+        self, name: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None,
+        judge: Callable[[Answer], str], shows: Account | None,
+    ) -> tuple[Answer, str]:  # fmt: skip
+        """(what came back, "" or what is wrong with it); Locust is told as well."""
+        raise NotImplementedError(f"{type(self).__name__} has no HTTP client")
+
     def ends(self) -> oidc.Endpoints:
         """Discovered once per process, outside any flow's record."""
         if "ends" not in state:
             kept, self.flow, self.intended_ns = (self.flow, self.intended_ns), "discovery", 0
             try:
-                state["ends"] = oidc.discover(self.send, self.settings.issuer)
+                found = oidc.discover(self.send, self.settings.issuer)
             finally:
                 self.flow, self.intended_ns = kept
+            if state.setdefault("ends", found) is found:
+                offer.sign_ahead(found, self.settings)
         return state["ends"]
 
     def sign_in(self) -> dict[str, Any]:
@@ -238,14 +183,82 @@ class TokenUser(FastHttpUser):
         oidc.refresh(self.send, self.ends(), self.settings.web, tokens.get("refresh_token", ""))
 
 
-FLOWS: dict[str, Callable[[TokenUser], object]] = {
-    "client_credentials": TokenUser.client_credentials,
-    "authorization_code": TokenUser.sign_in,
-    "refresh": TokenUser.refresh,
-    "introspect": TokenUser.introspect,
-    "revoke": TokenUser.revoke,
-    "userinfo": TokenUser.userinfo,
+FLOWS: dict[str, Callable[[FlowUser], object]] = {
+    "client_credentials": FlowUser.client_credentials,
+    "authorization_code": FlowUser.sign_in,
+    "refresh": FlowUser.refresh,
+    "introspect": FlowUser.introspect,
+    "revoke": FlowUser.revoke,
+    "userinfo": FlowUser.userinfo,
 }
+
+
+class Lean(FlowUser, LeanHttpUser):
+    """The flows over the lean client."""
+
+    abstract = True
+    connection_timeout = network_timeout = TIMEOUT_S
+
+    def __init__(self, environment) -> None:
+        super().__init__(environment)
+        self.client = self.client_for(_trust(self.settings.ca_file, None))
+        self.shown: dict[Account, Client] = {}
+
+    def told(self, name, method, url, headers, body, judge, shows):
+        client = self.client
+        if shows is not None:
+            if shows not in self.shown:
+                self.shown[shows] = self.client_for(_trust(self.settings.ca_file, shows))
+            client = self.shown[shows]
+        return self.ask(name, method, url, headers, body, judge, client)
+
+
+class Fast(FlowUser, FastHttpUser):
+    """The flows over Locust's FastHttpUser."""
+
+    abstract = True
+    connection_timeout = network_timeout = TIMEOUT_S
+    insecure = False  # Locust's default verifies neither chain nor name
+
+    def __init__(self, environment) -> None:
+        ca_file = take_over(os.environ, environment.host or "").ca_file
+        self.ssl_context_factory = lambda cafile=None: _trust(ca_file or cafile or "", None).context
+        super().__init__(environment)
+        self.shown: dict[Account, FastHttpSession] = {}
+
+    def told(self, name, method, url, headers, body, judge, shows):
+        session = self.client if shows is None else self._showing(shows)
+        with session.request(
+            method, url, name=name, data=body, headers=headers, allow_redirects=False,
+            catch_response=True,
+        ) as got:  # fmt: skip
+            answer = _answer(got)
+            error = judge(answer)
+            got.failure(error) if error else got.success()
+        session.cookiejar.clear()  # cookies belong to the flow, not to the connection
+        return answer, error
+
+    def _showing(self, shows: Account) -> FastHttpSession:
+        if shows not in self.shown:
+            self.shown[shows] = FastHttpSession(
+                base_url=self.host, request_event=self.environment.events.request, user=self,
+                insecure=False, connection_timeout=TIMEOUT_S, network_timeout=TIMEOUT_S,
+                ssl_context_factory=lambda cafile=None: (
+                    _trust(self.settings.ca_file or cafile or "", shows).context
+                ),
+            )  # fmt: skip
+        return self.shown[shows]
+
+
+def _chosen() -> type[FlowUser]:
+    """What is no choice is told by `refuse_without_clients`."""
+    with contextlib.suppress(ValueError, OSError):
+        return {"lean": Lean, "fast": Fast}[sender(os.environ)]
+    return Lean
+
+
+class TokenUser(_chosen()):  # type: ignore[misc]
+    """The users that Locust starts."""
 
 
 def _answer(got: Any) -> Answer:
@@ -275,12 +288,12 @@ def _class_of(error: BaseException | None) -> str:
         return "refused"
     if isinstance(error, socket.gaierror):
         return "dns"
-    return "tls" if "SSL" in name else "reset"
+    if isinstance(error, HTTPParseError) and not isinstance(error, HTTPConnectionClosed):
+        return "bad_body"
+    return "tls" if isinstance(error, ssl.SSLError) or "SSL" in name else "reset"
 
 
 @functools.cache
-def _trusting(ca_file: str | None) -> Any:
-    """One TLS context for all users: reading a bundle of authorities takes longer than a flow."""
-    import ssl
-
-    return ssl.create_default_context(cafile=ca_file)
+def _trust(ca_file: str, shows: Account | None) -> Trust:
+    """One for all users: reading a bundle of authorities takes longer than a flow."""
+    return Trust(trusting(ca_file, shows))

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
@@ -24,7 +24,7 @@ from acpchaos.load.swarm import die_with_parent
 from acpchaos.record.events import Clock, Gap, Request
 from acpchaos.record.journal import Journal
 from acpchaos.target import oidc
-from acpchaos.target.oidc import Account
+from acpchaos.target.client_auth import Account, authenticated, trusting
 from acpchaos.target.plain import Plain
 from acpchaos.target.profile import PROJECT, Profile
 from acpchaos.wait import eventually
@@ -35,14 +35,16 @@ BLIND_S = 1.0  # a probe begun later than this saw another moment than it was du
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """One endpoint at one cadence. `body` empty means GET; `needs` must be in the answer."""
+    """One endpoint at one cadence; `needs` must be in the answer. An empty `form` means GET, else
+    `client` proves itself with it, to `audience`."""
 
     flow: str
     url: str
     every_s: float
     needs: str
-    body: str = ""
-    authorization: str = ""
+    form: dict[str, str] = {}
+    client: Account = Account()
+    audience: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +65,8 @@ def plan(profile: Profile, run_dir: Path) -> Plan:
 
 def _probes(ends: oidc.Endpoints, m2m: Account) -> tuple[Probe, ...]:
     token = Probe(
-        flow="token", url=ends.token, every_s=0.2, needs="access_token",
-        body="grant_type=client_credentials", authorization=oidc.basic(m2m)["Authorization"],
+        flow="token", url=ends.of("token", m2m), every_s=0.2, needs="access_token",
+        form={"grant_type": "client_credentials"}, client=m2m, audience=ends.token,
     )  # fmt: skip
     keys = Probe(flow="jwks", url=ends.jwks, every_s=0.5, needs="keys")
     return (token, keys) if m2m.id else (keys,)
@@ -119,6 +121,7 @@ async def _cadence(
     """Begin a probe at each due moment until told to stop, then let those under way end."""
     begin_s, number, flying = time.monotonic(), 0, set()
     while not stop.is_set():
+        request = _request(probe)  # before it is due, as a signature takes its time
         due_s = begin_s + number * probe.every_s
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), max(0.0, due_s - time.monotonic()))
@@ -128,7 +131,7 @@ async def _cadence(
         if late_s > BLIND_S:
             why = "the prober was starved or suspended"
             journal.write(Gap(t_ns=clock.now_ns(), recorder="prober", from_ns=intended_ns, why=why))
-        task = asyncio.create_task(_once(probe, trust, journal, clock, intended_ns))
+        task = asyncio.create_task(_once(probe, request, trust, journal, clock, intended_ns))
         flying.add(task)
         task.add_done_callback(flying.discard)
         number += 1
@@ -136,13 +139,14 @@ async def _cadence(
 
 
 async def _once(
-    probe: Probe, trust: ssl.SSLContext, journal: Journal, clock: Clock, intended_ns: int
-) -> None:
+    probe: Probe, request: bytes, trust: ssl.SSLContext, journal: Journal, clock: Clock,
+    intended_ns: int,
+) -> None:  # fmt: skip
     """One probe; every way to fail is one error class."""
     start_ns, status = clock.now_ns(), 0
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            status, body = await _ask(probe, trust)
+            status, body = await _ask(probe.url, request, trust)
         error = "" if status == 200 and probe.needs in body else _refused(status)
     except TimeoutError:
         error = "timeout"
@@ -164,15 +168,15 @@ def _refused(status: int) -> str:
     return "bad_body" if status == 200 else f"http_{status}"
 
 
-async def _ask(probe: Probe, trust: ssl.SSLContext) -> tuple[int, str]:
-    """A plain HTTP/1.1 request that asks for the connection to be closed."""
-    url = urlsplit(probe.url)
+async def _ask(to: str, request: bytes, trust: ssl.SSLContext) -> tuple[int, str]:
+    """One answer on a connection that ends with it."""
+    url = urlsplit(to)
     secure = url.scheme == "https"
     reader, writer = await asyncio.open_connection(
         url.hostname, url.port or (443 if secure else 80), ssl=trust if secure else None
     )
     try:
-        writer.write(_request(probe, url.netloc, url.path or "/"))
+        writer.write(request)
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         return int(head.split(b" ", 2)[1]), body.decode("utf-8", "replace")
     except IndexError:
@@ -183,19 +187,23 @@ async def _ask(probe: Probe, trust: ssl.SSLContext) -> tuple[int, str]:
             await writer.wait_closed()
 
 
-def _request(probe: Probe, host: str, path: str) -> bytes:
+def _request(probe: Probe) -> bytes:
+    """A plain HTTP/1.1 request that asks for the connection to be closed."""
+    url = urlsplit(probe.url)
     lines = [
-        f"{'POST' if probe.body else 'GET'} {path} HTTP/1.1",
-        f"Host: {host}",
+        f"{'POST' if probe.form else 'GET'} {url.path or '/'} HTTP/1.1",
+        f"Host: {url.netloc}",
         "Connection: close",
         "Accept: application/json",
     ]
-    if probe.authorization:
-        lines.append(f"Authorization: {probe.authorization}")
-    if probe.body:
+    body = ""
+    if probe.form:
+        form, headers = authenticated(probe.client, probe.form, probe.audience)
+        body = urlencode(form)
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         lines.append("Content-Type: application/x-www-form-urlencoded")
-        lines.append(f"Content-Length: {len(probe.body)}")
-    return ("\r\n".join(lines) + "\r\n\r\n" + probe.body).encode()
+        lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
 async def probe_until_stopped(planned: Plan) -> None:
@@ -204,10 +212,12 @@ async def probe_until_stopped(planned: Plan) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    trust = ssl.create_default_context(cafile=planned.ca_file or None)
     with Journal(Path(planned.events) / f"prober-{os.getpid()}.ndjson") as journal:
         await asyncio.gather(
-            *(_cadence(probe, trust, journal, clock, stop) for probe in planned.probes)
+            *(
+                _cadence(probe, trusting(planned.ca_file, probe.client), journal, clock, stop)
+                for probe in planned.probes
+            )
         )
 
 

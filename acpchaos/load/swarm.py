@@ -6,12 +6,15 @@ Room: load. Locust is never imported here: its monkey-patching breaks the Kubern
 import contextlib
 import ctypes
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import msgspec
 
 from acpchaos.errors import PreconditionUnmet
 from acpchaos.load import settings
@@ -21,7 +24,8 @@ from acpchaos.scenario import Load
 from acpchaos.target.profile import PROJECT, Profile
 from acpchaos.wait import eventually
 
-USERS = 80  # spare: at 2 s per stalled flow they still take 40 arrivals/s
+USERS, MOST_USERS = 80, 1000
+STALL_S = 5.0  # users are enough for flows that each take so long
 FLOWING_S = 60.0
 STOP_S = 20.0
 LAST_STEP = {
@@ -46,7 +50,8 @@ class Swarm:
 
     def __init__(self, profile: Profile, load: Load, run_dir: Path, *, seed: int) -> None:
         self._mix = {flow: weight for flow, weight in load.mix.items() if weight > 0}
-        self._settings = settings.from_profile(profile, self._mix, load.rate_per_s, seed, run_dir)
+        planned = msgspec.structs.replace(load, mix=self._mix)
+        self._settings = settings.from_profile(profile, planned, seed, run_dir)
         self._folder = run_dir / "locust"
         self._events = run_dir / "events"
         self._child: subprocess.Popen[bytes] | None = None
@@ -98,9 +103,10 @@ class Swarm:
             self._handed = None
 
     def _command(self) -> list[str]:
+        users = str(min(MOST_USERS, max(USERS, math.ceil(self._settings.rate_per_s * STALL_S))))
         return [
             *(sys.executable, "-m", "locust", "-f", str(PROJECT / "loadtests/token_flows.py")),
-            *("--headless", "--users", str(USERS), "--spawn-rate", str(USERS)),
+            *("--headless", "--users", users, "--spawn-rate", users),
             *("--host", self._settings.issuer, "--stop-timeout", "5", "--only-summary"),
             *("--exit-code-on-error", "0", "--logfile", str(self._folder / "locust.log")),
             *("--csv", str(self._folder / "load")),  # its HTML is not written on SIGTERM

@@ -19,7 +19,7 @@ from acpchaos.posture.redaction import Sealer
 from acpchaos.record.snapshot import Answer
 from acpchaos.target import oidc
 from acpchaos.target.plain import Plain
-from acpchaos.target.profile import Profile, resolve
+from acpchaos.target.profile import Profile
 
 TENANTS = "/api/system/tenants"
 DISCOVERY = "/default/default/.well-known/openid-configuration"
@@ -106,7 +106,7 @@ def _token(send: oidc.Send, profile: Profile, read_secret: ReadSecret | None) ->
     client = profile.credentials.system
     if client is None:
         raise _NoClient("the profile has no [credentials.system]")
-    account = oidc.Account(client.id, resolve(client.secret, read_secret))
+    account = client.account(read_secret)
     ends = oidc.discover(send, f"{profile.service.base_url}/system/system")
     return oidc.client_credentials(send, ends, account)
 

@@ -6,9 +6,9 @@ OIDC issuer whose login is one page of HTML forms works.
 """
 
 import base64
+import functools
 import hashlib
 import html.parser
-import json
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -16,18 +16,14 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import msgspec
 
+from acpchaos.target.client_auth import Account as Account
+from acpchaos.target.client_auth import authenticated
+from acpchaos.target.client_auth import basic as basic
+
 FORM_PAGES = 4  # login, consent and one more of each; beyond that it is a loop
 
 
-class Account(msgspec.Struct, frozen=True):
-    """An OAuth client; an empty id means there is none."""
-
-    id: str = ""
-    secret: str = ""
-    redirect_uri: str = ""
-
-
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, dict=True):
     """What came back. `status` 0 means nothing did, and `error` says why in one class."""
 
     status: int
@@ -37,11 +33,19 @@ class Answer(msgspec.Struct, frozen=True):
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; empty when it is none."""
+        return self._object
+
+    @functools.cached_property
+    def _object(self) -> dict[str, Any]:
+        """Read once, though several judge it."""
         try:
-            found = json.loads(self.body)
-        except ValueError:
+            found = _DECODER.decode(self.body)
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
+
+
+_DECODER = msgspec.json.Decoder()
 
 
 def anything(answer: Answer) -> bool:
@@ -53,12 +57,13 @@ class Send(Protocol):
     """Send one request, following no redirect; records the step by itself.
 
     An answer with a status of `expect` whose content is not `good` is a failure, too.
+    The connection shows the certificate of `shows`, where it is given.
     """
 
     def __call__(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None, expect: tuple[int, ...] = (200,),
-        good: Callable[[Answer], bool] = anything,
+        good: Callable[[Answer], bool] = anything, shows: Account | None = None,
     ) -> Answer: ...  # fmt: skip
 
 
@@ -71,7 +76,8 @@ class StepFailed(Exception):
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """From discovery; `par` may be empty."""
+    """From discovery; `par` may be empty. `mtls` has those that differ for clients which prove
+    themselves by certificate (RFC 8705 section 5)."""
 
     issuer: str
     token: str
@@ -81,6 +87,12 @@ class Endpoints(msgspec.Struct, frozen=True):
     userinfo: str
     jwks: str
     par: str = ""
+    mtls: dict[str, str] = {}
+
+    def of(self, name: str, client: Account) -> str:
+        """The endpoint called `name` here, for this client."""
+        alias = self.mtls.get(name) if client.auth == "tls_client_auth" else None
+        return alias or str(getattr(self, name))
 
 
 def error_class(
@@ -113,6 +125,7 @@ def discover(send: Send, issuer: str) -> Endpoints:
     found = answer.json()
     if answer.status != 200 or "token_endpoint" not in found:
         raise StepFailed("discovery", answer, "no discovery document")
+    aliases = found.get("mtls_endpoint_aliases") or {}
     return Endpoints(
         issuer=found.get("issuer", issuer),
         token=found["token_endpoint"],
@@ -122,13 +135,16 @@ def discover(send: Send, issuer: str) -> Endpoints:
         userinfo=found.get("userinfo_endpoint", ""),
         jwks=found.get("jwks_uri", ""),
         par=found.get("pushed_authorization_request_endpoint", ""),
+        mtls={name: aliases[told] for name, told in _ALIASES.items() if told in aliases},
     )
 
 
-def basic(client: Account) -> dict[str, str]:
-    """client_secret_basic as a header."""
-    pair = f"{client.id}:{client.secret}".encode()
-    return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+_ALIASES = {
+    "token": "token_endpoint",
+    "introspect": "introspection_endpoint",
+    "revoke": "revocation_endpoint",
+    "par": "pushed_authorization_request_endpoint",
+}
 
 
 def client_credentials(send: Send, ends: Endpoints, client: Account) -> str:
@@ -147,10 +163,8 @@ def introspect(
     send: Send, ends: Endpoints, client: Account, token: str, *, fresh: bool = False
 ) -> bool:
     """Whether the issuer calls the token active; for a `fresh` one anything else is a failure."""
-    answer = send(
-        "introspect", "POST", ends.introspect, form={"token": token}, headers=basic(client),
-        good=holds("active") if fresh else lambda got: "active" in got.json(),
-    )  # fmt: skip
+    good = holds("active") if fresh else lambda got: "active" in got.json()
+    answer = _proven(send, "introspect", ends, "introspect", client, {"token": token}, good)
     if answer.status != 200 or "active" not in answer.json():
         raise StepFailed("introspect", answer)
     return bool(answer.json()["active"])
@@ -158,7 +172,7 @@ def introspect(
 
 def revoke(send: Send, ends: Endpoints, client: Account, token: str) -> None:
     """Revoke a token of this client."""
-    answer = send("revoke", "POST", ends.revoke, form={"token": token}, headers=basic(client))
+    answer = _proven(send, "revoke", ends, "revoke", client, {"token": token}, anything)
     if answer.status != 200:
         raise StepFailed("revoke", answer)
 
@@ -176,10 +190,8 @@ def userinfo(send: Send, ends: Endpoints, token: str) -> dict[str, Any]:
 
 def push(send: Send, ends: Endpoints, client: Account, request: Mapping[str, str]) -> str:
     """Push an authorization request; returns its request_uri."""
-    answer = send(
-        "par", "POST", ends.par, form=dict(request), headers=basic(client), expect=(200, 201),
-        good=holds("request_uri"),
-    )  # fmt: skip
+    good, expect = holds("request_uri"), (200, 201)
+    answer = _proven(send, "par", ends, "par", client, request, good, expect)
     if not (uri := answer.json().get("request_uri")):
         raise StepFailed("par", answer)
     return str(uri)
@@ -219,12 +231,27 @@ def _token(
     send: Send, step: str, ends: Endpoints, client: Account, form: Mapping[str, str]
 ) -> dict[str, Any]:
     """A token request; each of them must end with an access token."""
-    good = holds("access_token")
-    answer = send(step, "POST", ends.token, form=form, headers=basic(client), good=good)
-    found = answer.json()
-    if answer.status != 200 or not good(answer):
+    answer = _proven(send, step, ends, "token", client, form, _HAS_TOKEN)
+    if answer.status != 200 or not _HAS_TOKEN(answer):
         raise StepFailed(step, answer)
-    return found
+    return answer.json()
+
+
+_HAS_TOKEN = holds("access_token")
+
+
+def _proven(
+    send: Send, step: str, ends: Endpoints, endpoint: str, client: Account,
+    form: Mapping[str, str], good: Callable[[Answer], bool], expect: tuple[int, ...] = (200,),
+) -> Answer:  # fmt: skip
+    """A request in which the client proves who it is, the way it has."""
+    sent, headers = authenticated(client, form, ends.token)
+    url = ends.of(endpoint, client)
+    if client.auth == "tls_client_auth":
+        return send(
+            step, "POST", url, form=sent, headers=headers, expect=expect, good=good, shows=client
+        )
+    return send(step, "POST", url, form=sent, headers=headers, expect=expect, good=good)
 
 
 class Browser:

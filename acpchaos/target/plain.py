@@ -17,7 +17,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from acpchaos.target.oidc import Answer, anything
+from acpchaos.target.client_auth import trusting
+from acpchaos.target.oidc import Account, Answer, anything
 
 TIMEOUT_S = 5.0
 
@@ -26,19 +27,28 @@ class Plain:
     """A `Send` that remembers nothing but its connections."""
 
     def __init__(self, ca_file: str, timeout_s: float = TIMEOUT_S) -> None:
-        self._pool = urllib3.PoolManager(
-            ca_certs=ca_file or None, cert_reqs="CERT_REQUIRED", retries=False,
-            timeout=urllib3.Timeout(connect=timeout_s, read=timeout_s),
-        )  # fmt: skip
+        self._ca_file, self._timeout_s = ca_file, timeout_s
+        self._pools: dict[Account | None, urllib3.PoolManager] = {}
 
     def renew(self) -> None:
         """Drop kept connections: one that idled through a fault may be cut, which is no answer."""
-        self._pool.clear()
+        for pool in self._pools.values():
+            pool.clear()
+
+    def _pool(self, shows: Account | None) -> urllib3.PoolManager:
+        """Connections on which that client's certificate, or none, was shown."""
+        if shows not in self._pools:
+            self._pools[shows] = urllib3.PoolManager(
+                ca_certs=self._ca_file or None, cert_reqs="CERT_REQUIRED", retries=False,
+                timeout=urllib3.Timeout(connect=self._timeout_s, read=self._timeout_s),
+                ssl_context=trusting(self._ca_file, shows) if shows else None,
+            )  # fmt: skip
+        return self._pools[shows]
 
     def __call__(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None, expect: tuple[int, ...] = (200,),
-        good: Callable[[Answer], bool] = anything,
+        good: Callable[[Answer], bool] = anything, shows: Account | None = None,
     ) -> Answer:  # fmt: skip
         """One request; an answer of status 0 names what kept it from being answered."""
         body = urlencode(form).encode() if form is not None else None
@@ -46,7 +56,7 @@ class Plain:
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         try:
-            got = self._pool.request(method, url, body=body, headers=sent, redirect=False)
+            got = self._pool(shows).request(method, url, body=body, headers=sent, redirect=False)
         except HTTPError as error:
             return Answer(0, error=class_of(error))
         folded = {name.lower(): "\n".join(got.headers.getlist(name)) for name in got.headers}

@@ -12,11 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    InstanceOf,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -24,7 +26,9 @@ from pydantic import (
 )
 
 from acpchaos.errors import UsageError
+from acpchaos.scenario import Gaps, Stage
 from acpchaos.target.budgets import Budgets
+from acpchaos.target.client_auth import Account, Algorithm, Auth
 
 PROJECT = Path(__file__).parents[2]
 
@@ -36,6 +40,7 @@ def _reference(text: str) -> str:
 
 
 Reference = Annotated[str, AfterValidator(_reference)]
+type ReadSecret = Callable[[str, str, str], str]
 
 
 class Section(BaseModel):
@@ -94,11 +99,44 @@ class Service(Section):
 
 
 class Client(Section):
-    """An OAuth client. `id` is plain, since it is public; `secret` is a reference."""
+    """An OAuth client and how it proves itself. `id` is plain, since it is public; `secret`, `key`
+    and `certificate` (both PEM) are references. The key signs assertions (private_key_jwt, with
+    `algorithm` and, where the issuer wants one, `kid`) or belongs to the certificate."""
 
     id: str
-    secret: Reference
+    secret: Reference = ""
     redirect_uri: str = ""
+    auth: Auth = "client_secret_basic"
+    key: Reference = ""
+    certificate: Reference = ""
+    algorithm: Algorithm = "ES256"
+    kid: str = ""
+
+    @model_validator(mode="after")
+    def _can_prove_itself(self) -> "Client":
+        needed = {
+            "private_key_jwt": ("key",),
+            "tls_client_auth": ("key", "certificate"),
+        }.get(self.auth, ("secret",))
+        if missing := [name for name in needed if not getattr(self, name)]:
+            raise ValueError(f"{self.auth} needs {' and '.join(missing)}")
+        return self
+
+    def references(self) -> tuple[str, ...]:
+        """All that are given."""
+        return tuple(filter(None, (self.secret, self.key, self.certificate)))
+
+    def account(self, read_secret: "ReadSecret | None" = None) -> Account:
+        """The client with its secrets resolved."""
+
+        def value(reference: str) -> str:
+            return resolve(reference, read_secret) if reference else ""
+
+        return Account(
+            id=self.id, secret=value(self.secret), redirect_uri=self.redirect_uri, auth=self.auth,
+            key=value(self.key), certificate=value(self.certificate), algorithm=self.algorithm,
+            kid=self.kid,
+        )  # fmt: skip
 
 
 class Users(Section):
@@ -165,12 +203,29 @@ class Workloads(Section):
 
 class LoadSection(Section):
     """Offered load: relative weights of the flows, and flows per second. A surge begins at
-    `surge_per_s` and is never raised beyond `surge_most_per_s`."""
+    `surge_per_s` and is never raised beyond `surge_most_per_s`. `gaps` and `stages` as in
+    scenario.Load; `sender` is the HTTP client, the lean one or Locust's FastHttpUser."""
 
     mix: dict[str, int] = {"client_credentials": 6, "authorization_code": 2, "refresh": 3}
     rate_per_s: float = Field(default=10.0, gt=0)
     surge_per_s: float = Field(default=60.0, gt=0)
     surge_most_per_s: float = Field(default=240.0, gt=0)
+    gaps: Gaps = "constant"
+    stages: tuple[InstanceOf[Stage], ...] = ()
+    sender: Literal["lean", "fast"] = "lean"
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _as_stages(cls, given: object) -> tuple[Stage, ...]:
+        try:
+            stages = msgspec.convert(given, tuple[Stage, ...], strict=False)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from None
+        if any(stage.for_s <= 0 or stage.times < 0 for stage in stages):
+            raise ValueError("for_s must be above 0, times not below")
+        if stages and stages[-1].times <= 0:
+            raise ValueError("the last stage stays, so its times must be above 0")
+        return stages
 
     @model_validator(mode="after")
     def _surge_has_room(self) -> "LoadSection":
@@ -293,6 +348,8 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"read target profile {path}", str(error), "correct the file") from None
+    if not reference:
+        raise UsageError("read a client's secret", "it has none", "use one that proves itself so")
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

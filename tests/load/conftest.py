@@ -14,18 +14,28 @@ def issuer():
         yield found
 
 
+@pytest.fixture(params=["lean", "fast"])
+def sender(request):
+    """Both HTTP clients must pass."""
+    return request.param
+
+
 @pytest.fixture
 def make_profile(tmp_path):
     return lambda issuer, **given: write_profile(issuer, tmp_path, **given)
 
 
-def write_profile(issuer, folder, *, without=()):
-    """A profile of the issuer, its secrets in files; `without` leaves credentials out."""
+def write_profile(issuer, folder, *, without=(), sender="lean", clients=None):
+    """A profile of the issuer, its secrets in files; `without` leaves credentials out, `clients`
+    has those that prove themselves by more than a secret: {who: lines of TOML}."""
+    clients = clients or {}
     lines = ['[cluster]\ncontext = "none"', f'[service]\nbase_url = "{issuer.base_url}"']
+    lines.append(f'[load]\nsender = "{sender}"')
+    lines += [f"[credentials.{who}]\n{told}" for who, told in clients.items()]
     for who, client in WHO.items():
         secret = folder / f"{who}.secret"
         secret.write_text(CLIENTS[client])
-        if who not in without:
+        if who not in without and who not in clients:
             lines.append(
                 f'[credentials.{who}]\nid = "{client}"\nsecret = "file:{secret}"\n'
                 f'redirect_uri = "{CALLBACK}"'

@@ -23,6 +23,7 @@ CLIENTS = {
     "load-web": "web-secret-5up3r",
     "load-introspect": "introspect-secret-5up3r",
 }
+ASSERTED = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 PASSWORD = "user-password-5up3r"
 CALLBACK = "https://localhost/callback"
 LIFE_S = 600
@@ -55,6 +56,10 @@ class Issuer:
         self.counts, self.connections, self.issued = Counter(), 0, set()
         self.held = {kind: {} for kind in ("opaque", "refresh", "code", "session", "par", "asked")}
         self.revoked = set()
+        # how clients prove themselves, where not by client_secret_basic: {id: method}; the public
+        # key of private_key_jwt; the subject's common name of tls_client_auth
+        self.methods, self.keys, self.subjects = {}, {}, {}
+        self.assertions_seen, self.proofs = set(), Counter()
         self.unavailable = self.lying = False
         self._thawed = threading.Event()
         self._thawed.set()
@@ -139,7 +144,7 @@ class Issuer:
         return told(200, {"keys": [self.key.as_dict(private=False)]})
 
     def _token(self, workspace, _method, headers, form, _cookies):
-        client = known(headers)
+        client = self.known(workspace, headers, form)
         match form.get("grant_type"):
             case "client_credentials":
                 return told(200, {"access_token": self._access(workspace, client)})
@@ -156,6 +161,52 @@ class Issuer:
                     raise Refused(400, "invalid_grant")
                 return told(200, self._set(workspace, user))
         raise Refused(400, "unsupported_grant_type")
+
+    def known(self, workspace, headers, form):
+        """The client, proven by the one method it is registered with and by no other."""
+        basic = headers.get("Authorization", "").removeprefix("Basic ")
+        given = {
+            "client_secret_basic": basic,
+            "client_secret_post": form.get("client_secret"),
+            "private_key_jwt": form.get("client_assertion"),
+        }
+        shown = [method for method, proof in given.items() if proof]
+        if basic:
+            client, _, secret = base64.b64decode(basic).decode().partition(":")
+        else:
+            client, secret = form.get("client_id", ""), form.get("client_secret")
+        method = self.methods.get(client, "client_secret_basic")
+        if shown != ([] if method == "tls_client_auth" else [method]):
+            raise Refused(401, "invalid_client")
+        proven = {
+            "client_secret_basic": lambda: CLIENTS.get(client) == secret,
+            "client_secret_post": lambda: CLIENTS.get(client) == secret,
+            "private_key_jwt": lambda: self._asserted(workspace, client, form),
+            "tls_client_auth": lambda: headers["shown"] == self.subjects.get(client, object()),
+        }[method]
+        if not client or not proven():
+            raise Refused(401, "invalid_client")
+        self.proofs[method] += 1
+        return client
+
+    def _asserted(self, workspace, client, form):
+        """RFC 7523 section 3, and each assertion once."""
+        try:
+            token = jwt.decode(
+                form["client_assertion"], self.keys[client], algorithms=["ES256", "PS256"]
+            )
+        except (JoseError, ValueError, KeyError):
+            return False
+        claims, now = token.claims, time.time()
+        once = claims["jti"] not in self.assertions_seen
+        self.assertions_seen.add(claims["jti"])
+        return (
+            once
+            and form.get("client_assertion_type") == ASSERTED
+            and claims["iss"] == claims["sub"] == client
+            and claims["aud"] == f"{self.base_url}{workspace}/token"
+            and claims["iat"] - 5 <= now < claims["exp"] <= now + 600
+        )
 
     def _set(self, workspace, user):
         token = self._new("refresh", user)
@@ -183,12 +234,12 @@ class Issuer:
         except (JoseError, ValueError):
             return token in self.held["opaque"]
 
-    def _introspect(self, _workspace, _method, headers, form, _cookies):
-        known(headers)
+    def _introspect(self, workspace, _method, headers, form, _cookies):
+        self.known(workspace, headers, form)
         return told(200, {"active": not self.lying and self._active(form.get("token", ""))})
 
-    def _revoke(self, _workspace, _method, headers, form, _cookies):
-        known(headers)
+    def _revoke(self, workspace, _method, headers, form, _cookies):
+        self.known(workspace, headers, form)
         self.revoked.add(form["token"])
         return told(200, {})
 
@@ -197,8 +248,8 @@ class Issuer:
             raise Refused(401, "invalid_token")
         return told(200, {"sub": "someone"})
 
-    def _par(self, _workspace, _method, headers, form, _cookies):
-        known(headers)
+    def _par(self, workspace, _method, headers, form, _cookies):
+        self.known(workspace, headers, form)
         return told(201, {"request_uri": self._new("par", form)})
 
     def _authorize(self, workspace, _method, _headers, form, cookies):
@@ -275,11 +326,20 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self._reply({})
 
+    @property
+    def shown(self):
+        """The common name of the certificate that the client showed."""
+        certificate = getattr(self.connection, "getpeercert", dict)() or {}
+        subject = dict(pair for (pair,) in certificate.get("subject", ()))
+        return subject.get("commonName")
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self._reply(dict(parse_qsl(body.decode())))
 
     def _reply(self, form):
+        del self.headers["shown"]  # whoever says so does not show it
+        self.headers["shown"] = self.shown
         status, headers, body = self.server.issuer.answer(
             self.command, self.path, self.headers, form
         )
@@ -292,15 +352,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         """Silent."""
-
-
-def known(headers):
-    """The client of a Basic header, its secret checked."""
-    pair = headers.get("Authorization", "").removeprefix("Basic ")
-    client, _, secret = base64.b64decode(pair).decode().partition(":")
-    if not secret or CLIENTS.get(client) != secret:
-        raise Refused(401, "invalid_client")
-    return client
 
 
 def told(status, content):

@@ -1,17 +1,11 @@
 """What a target may do wrong while it seems to answer: each is recorded as what it is."""
 
-import datetime as dt
 import os
 import signal
-import ssl
-import threading
 import time
 from collections import Counter
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from acpchaos.load.swarm import Swarm
 from acpchaos.record.events import Gap, Request
@@ -19,7 +13,8 @@ from acpchaos.record.journal import read_journal
 from acpchaos.scenario import Load
 from acpchaos.wait import eventually, pause_until
 from tests.load.conftest import write_profile
-from tests.load.issuer import CALLBACK, Handler, Issuer, Server, moved
+from tests.load.issuer import CALLBACK, Handler, Issuer, moved
+from tests.load.secured import Secured
 
 
 class Cutting(Handler):
@@ -48,52 +43,15 @@ class Breaking(Issuer):
         return super().answer(method, path, headers, form)
 
 
-class Secured(Issuer):
-    """The issuer behind TLS, with a certificate for `name` that is its own authority."""
-
-    def __init__(self, folder, name):
-        served = certified(folder, name)
-        super().__init__()
-        self.close()  # the port is kept
-        self._server = Server(("127.0.0.1", self._port), self)
-        self._server.socket = served.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        self.base_url = f"https://localhost:{self._port}"
-
-
-def certified(folder, name):
-    """A server's TLS context; its certificate lies in `folder` as ca.crt."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
-    named = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "issuer")])
-    certificate = (
-        x509.CertificateBuilder(named, named, key.public_key(), 7)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    (folder / "ca.crt").write_bytes(certificate.public_bytes(pem))
-    (folder / "tls.key").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "ca.crt", folder / "tls.key")
-    return context
-
-
 def recorded(folder):
     events = [e for file in (folder / "events").glob("load-*") for e in read_journal(file).events]
     return [e for e in events if isinstance(e, Request)]
 
 
-def test_a_good_status_hides_nothing(tmp_path):
+def test_a_good_status_hides_nothing(tmp_path, sender):
     mix = {"authorization_code": 1, "introspect": 1, "userinfo": 1}
     with Breaking() as issuer:
-        profile = write_profile(issuer, tmp_path)
+        profile = write_profile(issuer, tmp_path, sender=sender)
         swarm = Swarm(profile, Load(rate_per_s=15, mix=mix), tmp_path, seed=3)
         swarm.start()
         try:
@@ -121,9 +79,9 @@ def test_a_good_status_hides_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "error"), [("localhost", ""), ("another.example.test", "tls")])
-def test_only_the_name_that_was_asked_for_is_trusted(tmp_path, monkeypatch, name, error):
+def test_only_the_name_that_was_asked_for_is_trusted(tmp_path, sender, name, error):
     with Secured(tmp_path, name) as issuer:
-        profile = write_profile(issuer, tmp_path)
+        profile = write_profile(issuer, tmp_path, sender=sender)
         service = profile.service.model_copy(update={"ca_file": tmp_path / "ca.crt"})
         profile = profile.model_copy(update={"service": service})
         load = Load(rate_per_s=5, mix={"client_credentials": 1})
@@ -137,9 +95,9 @@ def test_only_the_name_that_was_asked_for_is_trusted(tmp_path, monkeypatch, name
     assert bool(issuer.counts) == (not error)
 
 
-def test_a_suspended_generator_says_it_was_blind(issuer, make_profile, tmp_path):
+def test_a_suspended_generator_says_it_was_blind(issuer, make_profile, tmp_path, sender):
     load = Load(rate_per_s=5, mix={"client_credentials": 1})
-    swarm = Swarm(make_profile(issuer), load, tmp_path, seed=3)
+    swarm = Swarm(make_profile(issuer, sender=sender), load, tmp_path, seed=3)
     swarm.start()
     try:
         swarm.wait_flowing()

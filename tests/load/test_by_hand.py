@@ -28,24 +28,25 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def environment(folder):
+def environment(folder, sender):
     own = {
         "M2M_ID": "load-m2m", "M2M_SECRET": CLIENTS["load-m2m"],
         "WEB_ID": "load-web", "WEB_SECRET": CLIENTS["load-web"], "WEB_REDIRECT": CALLBACK,
         "INTROSPECT_ID": "load-introspect", "INTROSPECT_SECRET": CLIENTS["load-introspect"],
         "USER_PREFIX": "load-user", "USER_COUNT": "5", "USER_PASSWORD": PASSWORD,
-        "MIX": MIX, "RATE": "20", "EVENTS": str(folder / "events"),
+        "MIX": MIX, "RATE": "20", "EVENTS": str(folder / "events"), "SENDER": sender,
     }  # fmt: skip
     return dict(os.environ) | {PREFIX + name: value for name, value in own.items()}
 
 
 @contextlib.contextmanager
-def locust(folder, *words):
+def locust(folder, sender, *words):
     """A `locust` process; ended when the block is."""
     with (folder / f"locust-{len(list(folder.iterdir()))}.log").open("wb") as out:
         child = subprocess.Popen(
             [sys.executable, "-m", "locust", "-f", "loadtests/token_flows.py", *words],
-            cwd=PROJECT, env=environment(folder), stdout=out, stderr=out, start_new_session=True,
+            cwd=PROJECT, env=environment(folder, sender), stdout=out, stderr=out,
+            start_new_session=True,
         )  # fmt: skip
     try:
         yield child
@@ -105,9 +106,9 @@ def steady(page):
 
 
 @pytest.mark.timeout(120)
-def test_the_web_page_starts_shows_and_stops_the_flows(issuer, tmp_path):
+def test_the_web_page_starts_shows_and_stops_the_flows(issuer, tmp_path, sender):
     port = free_port()
-    with locust(tmp_path, "--web-host", "127.0.0.1", "--web-port", str(port)):
+    with locust(tmp_path, sender, "--web-host", "127.0.0.1", "--web-port", str(port)):
         page = Page(port)
         assert "Locust" in page.open()
         page.start(f"{issuer.base_url}/acme/main")
@@ -123,15 +124,15 @@ def test_the_web_page_starts_shows_and_stops_the_flows(issuer, tmp_path):
 
 
 @pytest.mark.timeout(120)
-def test_two_workers_offer_twice_and_record_apart(issuer, tmp_path):
+def test_two_workers_offer_twice_and_record_apart(issuer, tmp_path, sender):
     port, bus = free_port(), free_port()
     join = ("--master-host", "127.0.0.1", "--master-port", str(bus))
     master = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", str(bus),
               "--web-host", "127.0.0.1", "--web-port", str(port))  # fmt: skip
     with (
-        locust(tmp_path, *master),
-        locust(tmp_path, "--worker", *join),
-        locust(tmp_path, "--worker", *join),
+        locust(tmp_path, sender, *master),
+        locust(tmp_path, sender, "--worker", *join),
+        locust(tmp_path, sender, "--worker", *join),
     ):
         page = Page(port)
         page.open()

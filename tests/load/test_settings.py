@@ -6,6 +6,7 @@ import pytest
 
 from acpchaos.errors import UsageError
 from acpchaos.load import settings
+from acpchaos.scenario import Load
 from tests.load.issuer import CLIENTS, PASSWORD
 
 
@@ -25,18 +26,18 @@ def test_a_flow_without_its_credentials_names_the_key(
 ):
     profile = make_profile(issuer, without=(missing,))
     with pytest.raises(UsageError) as told:
-        settings.from_profile(profile, {flow: 1}, 5.0, 0, tmp_path)
+        settings.from_profile(profile, Load(mix={flow: 1}), 0, tmp_path)
     assert f"[credentials.{missing}]" in str(told.value) and flow in str(told.value)
-    settings.from_profile(profile, {flow: 0}, 5.0, 0, tmp_path)
+    settings.from_profile(profile, Load(mix={flow: 0}), 0, tmp_path)
 
 
 def test_an_unknown_flow_is_refused(issuer, make_profile, tmp_path):
     with pytest.raises(UsageError, match="passwordless"):
-        settings.from_profile(make_profile(issuer), {"passwordless": 1}, 5.0, 0, tmp_path)
+        settings.from_profile(make_profile(issuer), Load(mix={"passwordless": 1}), 0, tmp_path)
 
 
 def test_handed_over_in_a_private_file_outside_the_run(issuer, make_profile, tmp_path):
-    given = settings.from_profile(make_profile(issuer), {"refresh": 1}, 5.0, 3, tmp_path)
+    given = settings.from_profile(make_profile(issuer), Load(mix={"refresh": 1}), 3, tmp_path)
     assert (given.web.secret, given.user_password) == (CLIENTS["load-web"], PASSWORD)
     path = settings.hand_over(given)
     try:

@@ -59,8 +59,8 @@ def arrivals_per_s(play, name):
     return len(offered) / ((end_ns - begin_ns) / 1e9)
 
 
-@pytest.fixture(scope="module")
-def play(tmp_path_factory):
+@pytest.fixture(scope="module", params=["lean", "fast"])
+def play(request, tmp_path_factory):
     """One run of the load: steady, frozen for a second, twice as fast, drained, ended."""
     folder = tmp_path_factory.mktemp("play")
     spans = {}
@@ -71,7 +71,7 @@ def play(tmp_path_factory):
         spans[name] = begin_ns, time.time_ns()
 
     with Issuer() as issuer:
-        swarm = Swarm(write_profile(issuer, folder), LOAD, folder, seed=5)
+        swarm = Swarm(write_profile(issuer, folder, sender=request.param), LOAD, folder, seed=5)
         swarm.start()
         try:
             swarm.wait_flowing()

@@ -1,0 +1,307 @@
+"""A lean HTTP/1.1 client for load: one request out, one answer in, nothing hidden.
+
+Room: load. For gevent's world, so only Locust's child process imports it; it knows no flow and no
+Locust. llhttp parses (through httptools, see pyproject.toml). What it leaves out, it leaves out on
+purpose: it follows no redirect, keeps no cookie, and never sends a request twice.
+"""
+
+import functools
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import gevent
+import gevent.monkey
+import gevent.socket
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from acpchaos.target.oidc import Answer
+
+READ = 1 << 14  # one TLS record
+MOST_BODY = 1 << 24
+POLLIN, POLLRDHUP = 0x001, 0x2000  # poll(2); gevent takes poll out of the select module
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")  # the answer to HEAD is framed otherwise
+_poll: Any = gevent.monkey.get_original("select", "poll")
+
+type Origin = tuple[str, str, int]  # scheme, host, port
+
+
+class Malformed(Exception):
+    """The answer is not HTTP/1.1, too long, or not what its encoding says."""
+
+
+class Trust:
+    """Whom to believe, and the TLS sessions begun under it; shared by all users of a process."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.context = context
+        self.sessions: dict[Origin, ssl.SSLSession] = {}
+
+
+class Headers(Mapping[str, str]):
+    """Names in lower case, repeated ones joined by line ends, since cookies contain commas.
+    Folded when first asked, as most answers are judged by status and body."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    @functools.cached_property
+    def _folded(self) -> dict[str, str]:
+        together: dict[str, list[str]] = {}
+        for name, value in self._raw:
+            together.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        return {name: "\n".join(values) for name, values in together.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._folded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folded)
+
+    def __len__(self) -> int:
+        return len(self._folded)
+
+
+class Connection:
+    """One connection and the answer under way on it; the `on_` methods are the parser's."""
+
+    def __init__(self, sock: Any) -> None:
+        self.sock = sock
+        self.status = 0  # of the answer under way, 0 before its head is whole
+        self.reusable = True
+        self._parser = HttpResponseParser(self)
+        self._look = _poll()
+        self._look.register(sock.fileno(), POLLIN | POLLRDHUP)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._raw: list[tuple[bytes, bytes]] = []
+        self._body: list[bytes] = []
+        self._size, self.status, self._whole = 0, 0, False
+
+    def exchange(self, request: bytes, timeout_s: float) -> Answer:
+        """Send it and wait for the whole answer, together at most `timeout_s`."""
+        self._clear()
+        self.reusable = False  # until the answer is whole
+        end_s = time.monotonic() + timeout_s
+        self.sock.settimeout(timeout_s)
+        self.sock.sendall(request)
+        while not self._whole:
+            if (left_s := end_s - time.monotonic()) <= 0:
+                raise TimeoutError("the answer is not whole in time")
+            self.sock.settimeout(left_s)
+            if not (data := self._received()):
+                self._ended()
+                break
+            self._feed(data)
+        return Answer(self.status, Headers(self._raw), self._decoded())
+
+    def _received(self) -> bytes:
+        try:
+            return bytes(self.sock.recv(READ))
+        except ssl.SSLEOFError:
+            raise ConnectionResetError("closed without the end of TLS") from None
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            self.reusable = False  # more came than was asked for
+            if not self._whole:
+                raise Malformed(str(error)) from error
+
+    def _ended(self) -> None:
+        """The peer closed: right only where that is how the body ends."""
+        names = {name.lower() for name, _ in self._raw}
+        if not self.status or names & {b"content-length", b"transfer-encoding"}:
+            raise ConnectionResetError("closed before the answer was whole")
+        if self.status < 200:
+            raise ConnectionResetError("closed after an interim answer")
+
+    def _decoded(self) -> bytes:
+        body = b"".join(self._body)
+        for name, value in self._raw:
+            if len(name) == 16 and name.lower() == b"content-encoding":
+                return _inflated(body, value.strip().lower())
+        return body
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            raise Malformed("an answer that nobody asked for")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._raw.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self._keeps = self._parser.should_keep_alive()
+
+    def on_body(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > MOST_BODY:
+            raise Malformed("the body is too long")
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        if self.status < 200:  # 100 Continue and 103 Early Hints come before the answer
+            self._clear()
+        else:
+            self._whole, self.reusable = True, self._keeps
+
+    def kept(self) -> bool:
+        """Whether an idle connection still stands. Nothing was sent on it yet, so to open another
+        one instead hides no lost request."""
+        if not self._look.poll(0):
+            return True
+        if not isinstance(self.sock, ssl.SSLSocket):
+            return False
+        try:  # new session tickets may have come; anything else, an end included, is a reason
+            self.sock.settimeout(0.0)
+            self.sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        self.sock.close()
+        del self._parser  # it holds the connection, and the connection holds it
+
+
+class Client:
+    """Keeps connections by origin. Made per user, so that a user has its own, as browsers do."""
+
+    def __init__(self, trust: Trust, connect_s: float, answer_s: float) -> None:
+        self._trust, self._connect_s, self._answer_s = trust, connect_s, answer_s
+        self._idle: dict[Origin, list[Connection]] = {}
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """What the server said; of status 0, or with an error, when that was nothing whole."""
+        origin, begin = _begin(method, url)
+        sent = _request(begin, headers, body)
+        connection = None
+        try:
+            connection = self._idle_one(origin) or self._connect(origin)
+            answer = connection.exchange(sent, self._answer_s)
+        except (OSError, Malformed) as error:
+            status = connection.status if connection else 0
+            self._drop(connection)
+            return Answer(status, error=class_of(error))
+        except BaseException:  # ended in between: what comes next on it would be another's answer
+            self._drop(connection)
+            raise
+        self._keep(origin, connection)
+        return answer
+
+    def close(self) -> None:
+        """Close all that are idle."""
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+
+    def _idle_one(self, origin: Origin) -> Connection | None:
+        connections = self._idle.get(origin)
+        while connections:
+            connection = connections.pop()
+            if connection.kept():
+                return connection
+            connection.close()
+        return None
+
+    def _connect(self, origin: Origin) -> Connection:
+        scheme, host, port = origin
+        with gevent.Timeout(self._connect_s, TimeoutError("no connection in time")):
+            sock = gevent.socket.create_connection((host, port))
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if scheme == "https":
+                    sock = self._trust.context.wrap_socket(
+                        sock, server_hostname=host, session=self._trust.sessions.get(origin),
+                        suppress_ragged_eofs=False,  # where a body ends with the connection
+                    )  # fmt: skip
+            except BaseException:
+                sock.close()
+                raise
+        return Connection(sock)
+
+    def _keep(self, origin: Origin, connection: Connection) -> None:
+        if isinstance(connection.sock, ssl.SSLSocket) and (session := connection.sock.session):
+            self._trust.sessions[origin] = session  # TLS 1.3 sends it after the handshake
+        if connection.reusable:
+            self._idle.setdefault(origin, []).append(connection)
+        else:
+            connection.close()
+
+    def _drop(self, connection: Connection | None) -> None:
+        if connection is not None:
+            connection.close()
+
+
+def class_of(error: BaseException) -> str:
+    """The class of events.Request for what sockets, TLS and the parser raise."""
+    match error:
+        case TimeoutError():
+            return "timeout"
+        case ConnectionRefusedError():
+            return "refused"
+        case socket.gaierror():
+            return "dns"
+        case ssl.SSLError():
+            return "tls"
+        case Malformed():
+            return "bad_body"
+        case _:
+            return "reset"
+
+
+@functools.lru_cache(maxsize=512)
+def _begin(method: str, url: str) -> tuple[Origin, str]:
+    """(where to connect, the request's first lines)."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    if method not in METHODS or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"cannot send {method} {url[:80]!r}")
+    origin = (parts.scheme, parts.hostname, parts.port or (443 if secure else 80))
+    host = parts.netloc.rpartition("@")[2]
+    target = parts.path or "/"
+    if parts.query:
+        target += "?" + parts.query
+    quoted = quote(target, safe="%/:=&?~+!$,;'@()*[]")
+    return origin, (
+        f"{method} {quoted} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: acpchaos\r\n"
+        "Accept: */*\r\nAccept-Encoding: gzip, deflate\r\n"
+    )
+
+
+def _request(begin: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    for name, value in headers.items():
+        if "\r" in value or "\n" in value:
+            raise ValueError(f"header {name} has a line end in it")
+        begin += f"{name}: {value}\r\n"
+    if body is None:
+        return f"{begin}\r\n".encode("latin-1")
+    return f"{begin}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+
+
+def _inflated(body: bytes, encoding: bytes) -> bytes:
+    """A compressed body; Malformed when it is not, or not whole."""
+    if encoding in (b"", b"identity") or not body:
+        return body
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        raise Malformed(f"the body has an encoding that was not offered: {encoding!r}")
+    inflating = zlib.decompressobj(wbits=47)  # gzip or zlib, as its head says
+    try:
+        found = inflating.decompress(body, MOST_BODY)
+    except zlib.error as error:
+        raise Malformed(str(error)) from error
+    if not inflating.eof:
+        raise Malformed("the compressed body is cut, or too long")
+    return found

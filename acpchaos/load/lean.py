@@ -1,0 +1,58 @@
+"""A Locust user with the lean HTTP client: what FastHttpUser is, at a fraction of its cost.
+
+Room: load. Locust's world only: locustfiles import it, after Locust itself; nothing else may. Each
+request is one event of Locust, so statistics, CSV, the web page and distributed runs work as ever.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+from locust import User
+from locust.exception import CatchResponseError
+
+from acpchaos.load.http1 import Client, Trust
+from acpchaos.target.client_auth import trusting
+from acpchaos.target.oidc import Answer
+
+
+class LeanHttpUser(User):
+    """`client` sends; `ask` sends, judges and tells Locust. The certificate is always verified."""
+
+    abstract = True
+    connection_timeout: float = 5.0
+    """Seconds for connecting, TLS included."""
+    network_timeout: float = 5.0
+    """Seconds from sending to the whole answer."""
+    trust: Trust | None = None
+    """Authorities to believe, the system's where it is None. Shared, so that TLS resumes."""
+
+    def __init__(self, environment: object) -> None:
+        super().__init__(environment)
+        if type(self).trust is None:
+            type(self).trust = Trust(trusting(""))
+        self.client = self.client_for(type(self).trust)
+
+    def client_for(self, trust: Trust | None) -> Client:
+        """A client of this user under other authorities or with a certificate of its own."""
+        assert trust is not None
+        return Client(trust, self.connection_timeout, self.network_timeout)
+
+    def on_stop(self) -> None:
+        """Idle connections are closed."""
+        self.client.close()
+
+    def ask(
+        self, name: str, method: str, url: str, headers: Mapping[str, str], body: bytes | None,
+        judge: Callable[[Answer], str], client: Client | None = None,
+    ) -> tuple[Answer, str]:  # fmt: skip
+        """(answer, "" or why it is a failure), told to Locust under `name`."""
+        start_s, begin_s = time.time(), time.perf_counter()
+        answer = (client or self.client).request(method, url, headers, body)
+        took_s = time.perf_counter() - begin_s
+        error = judge(answer)
+        self.environment.events.request.fire(
+            request_type=method, name=name, response_time=took_s * 1000,
+            response_length=len(answer.body), response=answer, context=self.context(),
+            exception=CatchResponseError(error) if error else None, start_time=start_s, url=url,
+        )  # fmt: skip
+        return answer, error
