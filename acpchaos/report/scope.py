@@ -8,11 +8,16 @@ from dataclasses import dataclass
 
 from acpchaos.check.validity import by_question, left_changed, unwell_after
 from acpchaos.check.verdict import Outcome
-from acpchaos.record.events import Gap, Health, Undo, Witness
+from acpchaos.record.events import Gap, Health, Request, Undo, Witness
 from acpchaos.record.run import Run
 from acpchaos.report.moments import origin_ns, relative
 from acpchaos.report.svg import NS_PER_S
 from acpchaos.report.words import plural
+from acpchaos.scenario import Load
+
+LATE_MS = (
+    100  # a tenth of the prober's patience; beyond it no user was free, or the machine was busy
+)
 
 
 @dataclass(frozen=True)

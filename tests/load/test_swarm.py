@@ -173,7 +173,13 @@ def test_the_child_ends_with_its_parent(issuer, make_profile, tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "told"),
-    [({}, "ACPCHAOS_LOAD_M2M_ID"), ({"M2M_ID": "a", "RATE": "fast"}, "'fast'")],
+    [
+        ({}, "ACPCHAOS_LOAD_M2M_ID"),
+        ({"M2M_ID": "a", "RATE": "fast"}, "'fast'"),
+        ({"M2M_ID": "a", "SENDER": "requests"}, "'requests'"),
+        ({"M2M_ID": "a", "M2M_AUTH": "none"}, "'none'"),
+        ({"M2M_ID": "a", "M2M_KEY_FILE": "/nowhere/key"}, "/nowhere/key"),
+    ],
 )
 def test_by_hand_what_is_missing_or_wrong_is_said_at_once(given, told):
     kept = {key: value for key, value in os.environ.items() if "ACPCHAOS_LOAD_" not in key}
