@@ -66,7 +66,25 @@ def _load(run: Run) -> tuple[str, tuple[str, ...]]:
     due_ns = [request.intended_ns for request in load]
     per_s = len(load) / max(1.0, (max(due_ns) - min(due_ns)) / NS_PER_S)
     told = f"{len(load):,} requests due, {good:,} good, {unsent:,} never sent"
-    return f"{per_s:.1f} requests/s", (told, f"{run.scenario.load.rate_per_s:g} flows/s planned")
+    details = (told, _lateness(load), _planned(run.scenario.load))
+    return f"{per_s:.1f} requests/s", details
+
+
+def _lateness(load: list[Request]) -> str:
+    """How late the generator itself was: from when a request was due to when it was begun."""
+    late_ms = [(request.start_ns - request.intended_ns) / 1e6 for request in load]
+    count = sum(late > LATE_MS for late in late_ms)
+    return f"{count:,} begun over {LATE_MS} ms late, the latest by {max(late_ms):,.0f} ms"
+
+
+def _planned(load: Load) -> str:
+    """The offered rate, how arrivals follow each other and how the rate moves."""
+    told = f"{load.rate_per_s:g} flows/s planned"
+    if load.gaps:
+        told += f", {load.gaps} arrivals"
+    for stage in load.stages:
+        told += f", {'to ' if stage.ramp else ''}{stage.times:g} times for {stage.for_s:g} s"
+    return told
 
 
 def _fault(run: Run) -> tuple[str, tuple[str, ...]]:
