@@ -41,6 +41,7 @@ kill-matrix-lab: setup ## the same live on the lab, each change made, judged and
 
 docs: setup ## pages that are generated from the code
 	$(BIN)/python -m acpchaos.report.posture_docs
+	$(BIN)/python -m acpchaos.faults.catalogue_docs
 
 demo: lab-up suites ## the main job: lab, five suites, evidence page
 

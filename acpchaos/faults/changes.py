@@ -8,7 +8,7 @@ leads to the prior state, not to a default.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from acpchaos.faults import objects
+from acpchaos.faults import fields, frozen, objects
 from acpchaos.stores import postgres
 from acpchaos.stores.exec import Exec, inside
 from acpchaos.target.cluster import ApiRefused, Cluster, Object
@@ -146,5 +146,7 @@ REVERTERS = {
     "created": Reverter(_remove, _removed),
     "object": Reverter(objects.restore, objects.restored),
     "words": Reverter(objects.restore_words, objects.words_restored),
+    "field": Reverter(fields.restore_field, fields.field_restored),
+    "frozen": Reverter(frozen.thaw, frozen.thawed),
     "secret": Reverter(objects.restore_secret, objects.secret_restored),
 }

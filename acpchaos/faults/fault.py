@@ -10,16 +10,25 @@ Whatever goes wrong between inject and healed, the witness still looks and the r
 reverted before the error is passed on. Verbs only act or observe; they never judge.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, NamedTuple
 
 from acpchaos.errors import AcpchaosError, PreconditionUnmet
 from acpchaos.faults.changes import Change
 from acpchaos.faults.session import Session
 from acpchaos.record.events import Fault as FaultEvent
 from acpchaos.record.events import Witness as WitnessEvent
+
+
+class Rehearsed(Exception):
+    """The end of an act in a rehearsal: the fault is known, or its injection is noted."""
+
+    def __init__(self, act: "Act") -> None:
+        super().__init__(act.fault.name)
+        self.act = act
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,19 @@ class Sight:
     outcome: str
     saw: str
     detail: dict[str, Any] = field(default_factory=dict)
+
+
+class Need(NamedTuple):
+    """Something that the account must be allowed to do; an empty namespace is the whole cluster."""
+
+    verb: str
+    kind: str
+    namespace: str = ""
+    sub: str = ""
+
+    def __str__(self) -> str:
+        what = f"{self.kind}/{self.sub}" if self.sub else self.kind
+        return f"{self.verb} {what}" + (f" in {self.namespace}" if self.namespace else "")
 
 
 class Fault(ABC):
@@ -47,10 +69,14 @@ class Fault(ABC):
 
     def available(self) -> str:
         """Why this fault cannot run on this target; empty when it can. Reads only."""
-        allowed = self.session.profile.experiments.may_disrupt
-        if self.disrupts in allowed:
-            return ""
-        return f"the profile's experiments.may_disrupt has no {self.disrupts!r}"
+        if self.disrupts not in self.session.profile.experiments.may_disrupt:
+            return f"the profile's experiments.may_disrupt has no {self.disrupts!r}"
+        denied = [str(need) for need in self.needs() if not self.cluster.may(*need)]
+        return f"the account may not {', '.join(denied)}" if denied else ""
+
+    def needs(self) -> tuple[Need, ...]:
+        """What the account must be allowed to do beyond reading and the undo record."""
+        return ()
 
     @abstractmethod
     def setup(self) -> tuple[str, ...]:
@@ -67,6 +93,19 @@ class Fault(ABC):
     @abstractmethod
     def witness(self) -> Sight:
         """Look independently of `inject`; must not raise for an absent effect."""
+
+    def rehearse(self, act: "Act") -> None:
+        """For plans: set-up and injection on a cluster that notes what would change."""
+        act.targets = self.setup()
+        self.inject()
+
+    def later(self) -> tuple[str, ...]:
+        """For plans: what changes beyond `inject`, as far as it can be told beforehand. Reads."""
+        return ()
+
+    def expects(self) -> str:
+        """For plans: the effect, in one line; by default how the fault's class begins."""
+        return (inspect.getdoc(type(self)) or self.name).split("\n\n")[0].replace("\n", " ")
 
     def recover(self) -> None:
         """Take the recorded changes back."""
@@ -96,10 +135,15 @@ class Act:
     def strike(self) -> dict[str, Any]:
         """setup, inject, effective, witness. On any failure the changes are reverted first."""
         self._expect("new")
+        if self.session.rehearsal == "name":
+            raise Rehearsed(self)
         if reason := self.fault.available():
             raise PreconditionUnmet(
                 f"plan {self.fault.name}", reason, "choose another target or change its profile"
             )
+        if self.session.rehearsal:
+            self.fault.rehearse(self)
+            raise Rehearsed(self)
         try:
             self._verb("setup", self._setup)
         except BaseException:
@@ -108,14 +152,16 @@ class Act:
         try:
             self._verb("inject", self.fault.inject)
             seen = self._verb("effective", self.fault.effective)
+            sight = self._look()
         except AcpchaosError:
-            self._look()
-            self._abandon()
+            try:
+                self._look(failed=True)
+            finally:
+                self._abandon()
             raise
         except BaseException:
-            self._abandon()  # a signal: no time for looking
+            self._abandon()  # a signal, or a full disk: no time for looking
             raise
-        sight = self._look()
         self.state = "struck"
         return {"targets": list(self.targets), "witness": sight.outcome, "saw": sight.saw} | seen
 
@@ -159,11 +205,14 @@ class Act:
         self._tell(verb, True, detail)
         return detail
 
-    def _look(self) -> Sight:
+    def _look(self, *, failed: bool = False) -> Sight:
+        """After an injector that `failed`, an effect that is there is not known to be its own."""
         try:
             sight = self.fault.witness()
         except AcpchaosError as error:
             sight = Sight("indeterminate", f"the witness could not look: {error.seen}")
+        if failed and sight.outcome == "installed":
+            sight = replace(sight, outcome="partial", saw=f"{sight.saw}; but the injector failed")
         self._witnessed(sight)
         return sight
 

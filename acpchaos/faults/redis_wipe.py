@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import changes, health, witness
-from acpchaos.faults.fault import Act, Fault, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight
 from acpchaos.faults.session import Session, current
 from acpchaos.stores.redis_cluster import NodeView, healthy
 from acpchaos.target import guard
@@ -42,6 +42,12 @@ class RedisWipe(Fault):
         if self.workload.kind != "StatefulSet":
             return f"Redis is a {self.workload.kind}, and only a StatefulSet can be redeployed here"
         return super().available()
+
+    def needs(self) -> tuple[Need, ...]:
+        space = self.session.namespace
+        kinds = (self.workload.kind, "Pod", "PersistentVolumeClaim")
+        deletes = tuple(Need("delete", kind, space) for kind in kinds)
+        return (*deletes, Need("create", self.workload.kind, space))
 
     def setup(self) -> tuple[str, ...]:
         selector = guard.require_selector(self.workload.selector)

@@ -35,6 +35,63 @@ def pods_killed(cluster: Cluster, namespace: str, killed: Owners, before: Collec
     return Sight("installed" if complete else "partial", saw, detail)
 
 
+def scaled_down(cluster: Cluster, namespace: str, before: Owners, keep: int, service: str) -> Sight:
+    """`before` maps the UIDs of all pods at set-up to their owners' UIDs. Installed: no more than
+    `keep` of them are left, nobody made new ones, and with none left `service` has no endpoint."""
+    owners = set(before.values())
+    alive = [
+        pod
+        for pod in cluster.list("Pod", namespace)
+        if pod["metadata"]["uid"] in before
+        or any(owner["uid"] in owners for owner in pod["metadata"].get("ownerReferences") or [])
+    ]
+    fresh = [p["metadata"]["name"] for p in alive if p["metadata"]["uid"] not in before]
+    serving = _endpoints(cluster, namespace, service) if service and not keep else 0
+    saw = f"{len(alive)} pods left of {len(before)}, {keep} wanted, {len(fresh)} new"
+    saw += f", {serving} endpoints of {service}" if service and not keep else ""
+    detail = {"left": sorted(pod["metadata"]["name"] for pod in alive), "new": fresh}
+    if len(alive) >= len(before) and not fresh:
+        return Sight("not installed", saw, detail)
+    whole = len(alive) == keep and not fresh and not serving
+    return Sight("installed" if whole else "partial", saw, detail)
+
+
+def _endpoints(cluster: Cluster, namespace: str, service: str) -> int:
+    """Ready endpoints of a Service, as its clients are told."""
+    slices = cluster.list("EndpointSlice", namespace, f"kubernetes.io/service-name={service}")
+    every = [endpoint for each in slices for endpoint in each.get("endpoints") or []]
+    return sum((each.get("conditions") or {}).get("ready", True) is not False for each in every)
+
+
+def all_renewed(cluster: Cluster, namespace: str, workload: str, before: Collection[str]) -> Sight:
+    """`workload` is the UID of a Deployment, `before` are the UIDs of its pods at set-up.
+
+    Installed: none of them is left, and as many new ones of the same Deployment are ready.
+    """
+    sets = cluster.list("ReplicaSet", namespace)
+    owners = {workload, *(each["metadata"]["uid"] for each in sets if _of(each, {workload}))}
+    now = [pod for pod in cluster.list("Pod", namespace) if _of(pod, owners)]
+    left = [pod["metadata"]["name"] for pod in now if pod["metadata"]["uid"] in before]
+    fresh = [pod for pod in now if pod["metadata"]["uid"] not in before]
+    ready = [pod["metadata"]["name"] for pod in fresh if _answers(pod)]
+    saw = f"{len(before) - len(left)} of {len(before)} old pods gone, {len(ready)} new ones ready"
+    detail = {"left": left, "new": ready}
+    if len(left) == len(before):
+        return Sight("partial" if fresh else "not installed", saw, detail)
+    whole = not left and len(ready) >= len(before)
+    return Sight("installed" if whole else "partial", saw, detail)
+
+
+def _of(item: Object, owners: Collection[str]) -> bool:
+    references = item["metadata"].get("ownerReferences") or []
+    return any(owner["uid"] in owners for owner in references)
+
+
+def _answers(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def zone_drained(cluster: Cluster, nodes: Owners, victims: Collection[str]) -> Sight:
     """`nodes` maps names to UIDs; `victims` are UIDs of the pods that should have left.
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from acpchaos.errors import DeadlinePassed, PreconditionUnmet
 from acpchaos.faults import changes, health, witness
-from acpchaos.faults.fault import Act, Fault, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight
 from acpchaos.faults.session import Session, current
 from acpchaos.target import guard
 from acpchaos.target.cluster import ApiRefused, Object
@@ -47,6 +47,9 @@ class ZoneDrain(Fault):
         if not self.session.profile.experiments.zones:
             return "the profile says that its nodes are not spread over zones"
         return super().available()
+
+    def needs(self) -> tuple[Need, ...]:
+        return (Need("patch", "Node"), Need("create", "Pod", "", "eviction"))
 
     def setup(self) -> tuple[str, ...]:
         key = self.session.profile.experiments.zone_key
@@ -105,6 +108,13 @@ class ZoneDrain(Fault):
             if not self.refused:
                 raise  # nothing refuses and still nothing leaves: the fault is not in force
         return {"zone": self.zone, "blocked": self.refused}
+
+    def later(self) -> tuple[str, ...]:
+        return tuple(
+            f"evict {pod['metadata']['namespace']}/pods/{pod['metadata']['name']} "
+            f"(uid {pod['metadata']['uid']}), as far as disruption budgets allow"
+            for pod in self._evictable()
+        )
 
     def witness(self) -> Sight:
         uids = {name: node["metadata"]["uid"] for name, node in self.nodes.items()}

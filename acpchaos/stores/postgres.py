@@ -12,6 +12,10 @@ from acpchaos.errors import AcpchaosError
 from acpchaos.stores.exec import Exec
 
 CLUSTER = ("curl", "-sf", "--max-time", "5", "http://127.0.0.1:8008/cluster")
+SWITCHOVER = (
+    "curl", "-sS", "--fail-with-body", "--max-time", "80", "-X", "POST",
+    "http://127.0.0.1:8008/switchover",
+)  # fmt: skip
 MARKER_TABLE = "acpchaos_marker"
 _OWN_SCHEMAS = "n.nspname !~ '^(pg_|information_schema$|_?timescaledb)'"
 
@@ -162,3 +166,16 @@ def _plain(mark: str) -> str:
     if not mark or not all(char.isalnum() or char in "-_" for char in mark):
         raise ValueError(f"a marker of letters, digits, - and _ is needed, not {mark!r}")
     return mark
+
+
+def candidates(table: Iterable[Member]) -> tuple[str, ...]:
+    """Members that may take the lead now: streaming, and the synchronous ones where there are."""
+    able = [m for m in table if m.role != "leader" and m.state == "streaming"]
+    chosen = [m for m in able if m.role in ("sync_standby", "quorum_standby")] or able
+    return tuple(sorted(m.name for m in chosen))
+
+
+def switch_over(run: Exec, pod: str, container: str, candidate: str) -> None:
+    """Ask the leader's Patroni to hand over; it answers when it is done or why it is not."""
+    body = msgspec.json.encode({"leader": pod, "candidate": candidate}).decode()
+    run(pod, container, (*SWITCHOVER, "-d", body), timeout_s=90.0)

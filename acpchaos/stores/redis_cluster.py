@@ -222,3 +222,22 @@ def lag_bytes(views: Sequence[NodeView]) -> Mapping[str, int]:
         for view in views
         if view.link_up and _follows(view) in masters
     }
+
+
+_ASK = ("sh", "-c", _CLIENT % 'printf "%s\\n" "$0"')
+_SAID = f"said=$({_CLIENT % 'echo FLUSHALL SYNC'})"
+_FLUSH = ("sh", "-c", f'{_SAID}; echo "$said"; [ "$said" = OK ]')
+
+
+def flush(run: Exec, pod: str, container: str) -> None:
+    """Take every key of one master, and of its replicas after it."""
+    run(pod, container, _FLUSH, timeout_s=60.0)
+
+
+def flushes(run: Exec, pod: str, container: str) -> int:
+    """How often this node has carried out FLUSHALL since its start, by its own statistics."""
+    said = run(pod, container, (*_ASK, "INFO commandstats"), timeout_s=10.0)
+    for line in said.splitlines():
+        if line.startswith("cmdstat_flushall:calls="):
+            return int(line.partition("=")[2].partition(",")[0])
+    return 0

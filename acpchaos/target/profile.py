@@ -243,7 +243,44 @@ class Experiments(Section):
     redis_cluster: bool = False
     backup: bool = False
     sql_manager: Literal["patroni", "none"] = "none"  # who elects leaders of the SQL stores
-    may_disrupt: tuple[Literal["acp", "nodes", "redis", "sql", "analytics"], ...] = ()
+    may_disrupt: tuple[
+        Literal["acp", "nodes", "redis", "sql", "analytics", "dns", "metrics", "ingress"], ...
+    ] = ()
+    # more than single pods at once: every pod of a workload, a majority, all copies of some slots
+    may_lose: tuple[Literal["workload", "quorum", "shard"], ...] = ()
+
+
+class ClusterService(Section):
+    """A service of the cluster itself; `service` is the Service whose endpoints its pods are."""
+
+    kind: Literal["Deployment", "DaemonSet"] = "Deployment"
+    namespace: str
+    name: str
+    service: str = ""
+
+
+class Services(Section):
+    """Where services of the cluster live; the names that kubeadm and upstream manifests use."""
+
+    dns: ClusterService = ClusterService(
+        namespace="kube-system", name="coredns", service="kube-dns"
+    )
+    metrics: ClusterService = ClusterService(
+        namespace="kube-system", name="metrics-server", service="metrics-server"
+    )
+    ingress: ClusterService = ClusterService(namespace="ingress", name="ingress")
+
+
+class Signals(Section):
+    """How SIGKILL and SIGSTOP reach process 1 of a container, which the kernel shields from inside.
+
+    `node_pods` allows pods that see the processes of a node (hostPID, CAP_KILL), in a namespace
+    whose pod security lets them in. `image`: one with sh and sed; empty is that of the Redis store.
+    """
+
+    node_pods: bool = False
+    namespace: str = "kube-system"
+    image: str = ""
 
 
 class Posture(Section):
@@ -284,6 +321,8 @@ class Profile(Section):
     load: LoadSection = LoadSection()
     budgets: Budgets = Budgets()
     experiments: Experiments = Experiments()
+    services: Services = Services()
+    signals: Signals = Signals()
     posture: Posture = Posture()
     probes: Probes = Probes()
 
@@ -309,6 +348,8 @@ def resolve(reference: str, read_secret: Callable[[str, str, str], str] | None =
     """
     scheme, _, rest = reference.partition(":")
     attempted = f"read the secret behind {reference}"
+    if not reference:
+        raise UsageError("read a client's secret", "it has none", "use one that proves itself so")
     if scheme == "env":
         if rest not in os.environ:
             raise UsageError(attempted, "the variable is not set", f"export {rest}=...")
@@ -348,8 +389,6 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"read target profile {path}", str(error), "correct the file") from None
-    if not reference:
-        raise UsageError("read a client's secret", "it has none", "use one that proves itself so")
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

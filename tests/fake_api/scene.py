@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fake_api.server import FakeApi
 from fake_api.store import Object
+from fake_api.stores import Stores
 
 NAMESPACE = "acp-system"
 KUBE_SYSTEM_UID = "uid-of-kube-system"
@@ -105,6 +106,47 @@ def write_profile(api: FakeApi, folder: Path, **pins: str) -> Path:
         f'kube_system_uid = "{uid}"\napi_host = "{host}"\n'
         '[service]\nbase_url = "https://localhost:8443"\n'
         "[experiments]\nsql_manager = 'patroni'\nzones = true\nredis_cluster = true\nhpa = true\n"
-        'may_disrupt = ["acp", "nodes", "redis"]\n'
+        'may_disrupt = ["acp", "nodes", "redis", "sql", "dns", "metrics", "ingress"]\n'
+        'may_lose = ["workload", "quorum", "shard"]\n'
     )
     return path
+
+
+def whole(api: FakeApi) -> Stores:
+    """More of the lab on top of `build`: six Redis nodes, stores that remember, probes and names of
+    containers, services of the cluster, and pods of the same names in another namespace."""
+    store = api.store
+    with store.lock:
+        store.get(("statefulsets", NAMESPACE, "redis-cluster"))["spec"]["replicas"] = 6
+        for name, container in (("acp", "acp"), ("acp-workers", "acp"), ("redis-cluster", "redis")):
+            plural = "statefulsets" if name == "redis-cluster" else "deployments"
+            probe = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 1}
+            image = {"name": container, "image": f"lab/{container}:1", "readinessProbe": probe}
+            spec = store.get((plural, NAMESPACE, name))["spec"]
+            spec["template"] = {"metadata": {}, "spec": {"containers": [image]}}
+    elsewhere = {"metadata": {"name": "elsewhere", "labels": {"acpchaos.io/allowed": "true"}}}
+    store.put("namespaces", elsewhere)
+    for space, name, count in (
+        ("kube-system", "coredns", 2), ("kube-system", "metrics-server", 1),
+        ("ingress", "ingress", 2), ("elsewhere", "acp", 3), ("elsewhere", "coredns", 2),
+    ):  # fmt: skip
+        service(api, space, name, count)
+    for pod in [key for key in store.objects if key[0] == "pods" and key[1] == NAMESPACE]:
+        store.drop(pod)  # their successors have the templates' containers
+    stores = Stores(api)
+    with store.lock:
+        for _ in range(3):  # claims, pods, statuses
+            store.reconcile()
+    return stores
+
+
+def service(api: FakeApi, space: str, name: str, count: int) -> None:
+    """A Deployment of the cluster itself, with the endpoints of a Service."""
+    words = {"k8s-app": name}
+    spec: Object = {"replicas": count, "selector": {"matchLabels": words}}
+    meta = {"name": name, "namespace": space, "labels": words, "generation": 1}
+    api.store.put("deployments", {"metadata": meta, "spec": spec})
+    of = "kube-dns" if name == "coredns" else name
+    labels = {"kubernetes.io/service-name": of}
+    meta = {"name": f"{of}-x", "namespace": space, "labels": labels}
+    api.store.put("endpointslices", {"metadata": meta, "endpoints": [], "_selector": words})

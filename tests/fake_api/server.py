@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from fake_api.forwarding import forward
-from fake_api.store import Key, Object, Refused, Store, forbidden
+from fake_api.store import Key, Object, Refused, Store, forbidden, redirected
 
 _PATH = re.compile(
     r"^/(?:api|apis/[^/]+)/[^/]+(?:/namespaces/(?P<ns>[^/]+)(?=/))?/(?P<plural>[a-z]+)"
@@ -67,11 +67,17 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with store.lock:
                 store.calls.append(call)
+                store.asked.append((call, "watch" in query))
                 store.reconcile()
                 if forbidden(store, call):
                     raise Refused(403, f"forbidden: {call}")
                 if "watch" not in query and not parts.path.endswith(("/exec", "/portforward")):
-                    answer = self._answer(parts.path, query, body)
+                    path = parts.path
+                    if self.command != "GET":
+                        if any(re.search(pattern, call) for pattern in store.swallowed):
+                            return self._send(200, {"kind": "Status", "status": "Success"})
+                        path, body = redirected(store, call, path, body)
+                    answer = self._answer(path, query, body)
                     store.reconcile()
                     return self._send(200, answer)
             if "watch" in query:
@@ -93,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         plural, space, name, sub = _parsed(path)
         key: Key = (plural, space, name)
         if self.command == "POST":
+            if plural == "selfsubjectaccessreviews":
+                return _review(store, body)
             if sub == "eviction":
                 store.evict(key, body.get("deleteOptions") or {})
                 return {"kind": "Status", "status": "Success"}
@@ -105,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             store.delete(key, body)
             return {"kind": "Status", "status": "Success"}
         if name:
-            return store.get(key)
+            return store.read(key)
         labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
         version = str(max([store.oldest, *(entry[0] for entry in store.history)]))
         items = store.items(plural, space, labels, fields)
@@ -182,6 +190,13 @@ def _parsed(path: str) -> tuple[str, str, str, str]:
     if parts["plural"] == "namespaces":
         return "namespaces", "", parts["name"] or parts["ns"], parts["sub"]
     return parts["plural"], parts["ns"], parts["name"], parts["sub"]
+
+
+def _review(store: Store, body: Object) -> Object:
+    wanted = body["spec"]["resourceAttributes"]
+    asked = f"{wanted['verb']} {wanted['resource']}"
+    denied = any(re.search(pattern, asked) for pattern in store.may_not)
+    return body | {"status": {"allowed": not denied}}
 
 
 def _page(items: list[Object], version: str, limit: int, token: str) -> Object:

@@ -6,11 +6,14 @@ scheduling by cordon and by volume, and controllers that replace pods.
 
 import copy
 import itertools
+import json
 import re
 import threading
 import time
 import uuid
 from typing import Any
+
+from fake_api import processes
 
 Object = dict[str, Any]
 Key = tuple[str, str, str]  # plural, namespace, name
@@ -30,8 +33,13 @@ class Store:
     def __init__(self) -> None:
         self.evict_is_noop = False
         self.forbidden: list[str] = []  # patterns of "METHOD path" answered with 403
+        self.swallowed: list[str] = []  # patterns of calls answered with 200 and not carried out
+        self.redirected: list[tuple[str, str]] = []  # pattern of changing calls, and what instead
+        self.stale: dict[Key, Object] | None = None  # where reads of all but ConfigMaps come from
+        self.may_not: list[str] = []  # patterns of "verb resource" that access reviews deny
         self.terminate_s = 0.05
         self.calls: list[str] = []
+        self.asked: list[tuple[str, bool]] = []  # calls, and whether each is a watch
         self.served: list[str] = []  # group/version of kinds that others brought
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
@@ -40,6 +48,19 @@ class Store:
         self.oldest = 0
         self._versions = itertools.count(1)
         self._serial = itertools.count(1)
+
+    def freeze_reads(self) -> None:
+        """From now on reads tell what is true now, whatever changes: a cache that hangs."""
+        with self.lock:
+            self.stale = copy.deepcopy(self.objects)
+
+    def read(self, key: Key) -> Object:
+        """As `get`, from the hanging cache when there is one."""
+        if self.stale is None or key[0] == "configmaps":
+            return self.get(key)
+        if key not in self.stale:
+            raise Refused(404, f"{key[0]} {key[2]!r} not found")
+        return self.stale[key]
 
     def put(self, plural: str, item: Object, change: str = "ADDED") -> Object:
         """Store without any check; used to set a scene."""
@@ -84,9 +105,10 @@ class Store:
         wanted = {key: value for key, equals, value in terms if equals}
         present = {key for key, _, _ in terms}
         node = fields.removeprefix("spec.nodeName=") if fields else ""
+        source = self.objects if self.stale is None or plural == "configmaps" else self.stale
         return [
             item
-            for (kind, space, _), item in sorted(self.objects.items())
+            for (kind, space, _), item in sorted(source.items())
             if kind == plural
             and namespace in ("", space)
             and wanted.items() <= (item["metadata"].get("labels") or {}).items()
@@ -165,7 +187,14 @@ class Store:
         ]
 
     def reconcile(self) -> None:
-        """One round of all controllers; called before every request."""
+        """One round of all controllers; called before every request. They see no stale reads."""
+        stale, self.stale = self.stale, None
+        try:
+            self._round()
+        finally:
+            self.stale = stale
+
+    def _round(self) -> None:
         for key, item in list(self.objects.items()):
             if key[0] == "pods" and item.get("_ends", 1e18) < time.monotonic():
                 self.drop(key)
@@ -177,6 +206,12 @@ class Store:
         for plural in ("deployments", "statefulsets"):
             for owner in self.items(plural, "", "", ""):
                 owner["status"] = self._status(owner)
+        processes.run_helpers(self)
+        for piece in self.items("endpointslices", "", "", ""):
+            if "_selector" in piece:
+                selector = {"matchLabels": piece["_selector"]}
+                pods = self._selected(piece["metadata"]["namespace"], {"selector": selector})
+                piece["endpoints"] = [{"conditions": {"ready": ready(pod)}} for pod in pods]
         for budget in self.items("poddisruptionbudgets", "", "", ""):
             pods = self._selected(budget["metadata"]["namespace"], budget["spec"])
             unhealthy = sum(not ready(pod) for pod in pods)
@@ -199,14 +234,25 @@ class Store:
             return
         if kind == "StatefulSet":
             names = [f"{owner['metadata']['name']}-{i}" for i in range(spec["replicas"])]
+            self._end([pod for pod in pods if pod["metadata"]["name"] not in names])
             missing = [name for name in names if ("pods", space, name) not in self.objects]
         else:
             going = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
             count = spec["replicas"] - len(going)
+            self._end(going[spec["replicas"] :])
+            old = [pod for pod in going if pod.get("_template") != template_of(owner)]
+            if len(going) == len(pods) and count == 0 and all(ready(pod) for pod in pods):
+                self._end(old[:1])  # a rolling update, one pod at a time
             name = owner["metadata"]["name"]
             missing = [f"{name}-{next(self._serial)}" for _ in range(count)]
         for name in missing:
             self.put("pods", self._pod(owner, kind, name))
+
+    def _end(self, pods: list[Object]) -> None:
+        for pod in pods:
+            if "deletionTimestamp" not in pod["metadata"]:
+                meta = pod["metadata"]
+                self.delete(("pods", meta["namespace"], meta["name"]), {})
 
     def _pod(self, owner: Object, kind: str, name: str) -> Object:
         space = owner["metadata"]["namespace"]
@@ -224,8 +270,8 @@ class Store:
                 "name": name, "namespace": space, "ownerReferences": [reference],
                 "labels": dict(owner["spec"]["selector"]["matchLabels"]),
             },
-            "spec": {"volumes": volumes, "containers": [{"name": "main"}]},
-            "status": {"phase": "Pending"},
+            "spec": {"volumes": volumes, "containers": containers_of(owner)},
+            "status": {"phase": "Pending"}, "_template": template_of(owner),
         }  # fmt: skip
 
     def _claim(self, space: str, claim: str) -> None:
@@ -260,6 +306,11 @@ class Store:
         pod["status"] = {
             "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
             "podIP": f"10.244.0.{next(self._serial)}", "hostIP": f"10.9.0.{ord(chosen[-1])}",
+            "containerStatuses": [
+                {"name": each["name"], "restartCount": 0, "containerID": processes.new_id(),
+                 "state": {"running": {}}, "lastState": {}}
+                for each in pod["spec"].get("containers") or []
+            ],
         }  # fmt: skip
         self._bind(pod, chosen)
         self.put("pods", pod, "MODIFIED")
@@ -286,13 +337,27 @@ class Store:
     def _status(self, owner: Object) -> Object:
         pods = self._selected(owner["metadata"]["namespace"], owner["spec"])
         whole = sum(ready(pod) for pod in pods)
-        counts = ("readyReplicas", "availableReplicas", "updatedReplicas")
-        return {"replicas": len(pods), "observedGeneration": 99} | dict.fromkeys(counts, whole)
+        counts = dict.fromkeys(("readyReplicas", "availableReplicas"), whole)
+        fresh = [pod for pod in pods if pod.get("_template") == template_of(owner)]
+        counts["updatedReplicas"] = min(whole, len(fresh))
+        return {"replicas": len(pods), "observedGeneration": 99} | counts
 
 
 def ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions") or []
-    return bool(conditions) and "deletionTimestamp" not in pod["metadata"]
+    ok = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return ok and "deletionTimestamp" not in pod["metadata"]
+
+
+def template_of(owner: Object) -> str:
+    """What of a workload's template makes other pods."""
+    return json.dumps(owner["spec"].get("template") or {}, sort_keys=True)
+
+
+def containers_of(owner: Object) -> list[Object]:
+    """Its containers, or one of no particular name."""
+    spec = (owner["spec"].get("template") or {}).get("spec") or {}
+    return copy.deepcopy(spec.get("containers") or [{"name": "main"}])
 
 
 def merged(base: Object, change: Object) -> Object:
@@ -311,3 +376,14 @@ def merged(base: Object, change: Object) -> Object:
 
 def forbidden(store: Store, call: str) -> bool:
     return any(re.search(pattern, call) for pattern in store.forbidden)
+
+
+def redirected(store: Store, call: str, path: str, body: Object) -> tuple[str, Object]:
+    """A changing call as an injector with a wrong target would have made it: other path, no UID."""
+    for pattern, instead in store.redirected:
+        if re.search(pattern, call):
+            path = re.sub(pattern.partition(" ")[2] or pattern, instead, path)
+            body = copy.deepcopy(body)
+            body.pop("preconditions", None)
+            (body.get("metadata") or {}).pop("uid", None)
+    return path, body

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fake_api import scene
 from fake_api.server import FakeApi
+from fake_api.stores import Stores
 
 from acpchaos.faults.session import Session
 from acpchaos.faults.undo import UndoLog
@@ -27,3 +28,9 @@ def session(profile_path: Path, tmp_path: Path) -> Iterator[Session]:
     with Journal(tmp_path / "run-1" / "events" / "chaos.ndjson") as journal:
         undo = UndoLog(cluster, scene.NAMESPACE, "run-1", journal, clock)
         yield Session(profile, cluster, "run-1", journal, clock, undo)
+
+
+@pytest.fixture
+def stores(api: FakeApi) -> Stores:
+    """The larger scene: six Redis nodes, Patroni, services of the cluster."""
+    return scene.whole(api)

@@ -7,7 +7,7 @@ from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
 from acpchaos.errors import AcpchaosError, PreconditionUnmet
-from acpchaos.faults import pods, witness
+from acpchaos.faults import killing, witness
 from acpchaos.faults.fault import Act
 from acpchaos.faults.pods import PodLoss
 from acpchaos.faults.session import Session
@@ -61,7 +61,7 @@ def test_injector_that_does_nothing_is_not_installed(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PodLoss, "inject", lambda self: None)
-    monkeypatch.setattr(pods, "GONE_S", 0.3)
+    monkeypatch.setattr(killing, "GONE_S", 0.3)
     with pytest.raises(AcpchaosError, match="killed pods to be gone"):
         Act(loss(session)).strike()
     assert witnesses(session) == [("not installed", "0 of 1 UIDs gone, 0 new pods")]
