@@ -150,6 +150,48 @@ def undo(run: str, target: str) -> None:
 
 
 @main.command()
+@click.argument("experiment", type=_EXISTING)
+@click.option("--target", default="kind", show_default=True, help="target profile")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="configuration")
+def plan(experiment: Path, target: str, given: tuple[str, ...]) -> None:
+    """Print what EXPERIMENT would do to the target now, by UID, and touch nothing.
+
+    For suites: pytest suites --chaos-target NAME --chaos-dry-run
+    """
+    from acpchaos.plan import plan_experiment
+    from acpchaos.target.profile import load_profile
+
+    pairs = [each.partition("=") for each in given]
+    configuration = {key: value for key, _, value in pairs}
+    click.echo("\n".join(plan_experiment(experiment, load_profile(target), configuration)))
+
+
+@main.command()
+@click.argument("experiments", type=_EXISTING, nargs=-1)
+@click.option("--target", default="kind", show_default=True, help="target profile")
+@click.option("--account", default="acp-system/acpchaos", show_default=True, metavar="NS/NAME")
+@click.option("--name", default="acpchaos", show_default=True, help="of all roles and bindings")
+def rbac(experiments: tuple[Path, ...], target: str, account: str, name: str) -> None:
+    """Print the least roles that EXPERIMENTS (default: all) need, bound to a service account.
+
+    Nothing is asked of a cluster. Apply it with: acpchaos rbac | kubectl apply -f -
+    """
+    import yaml
+
+    from acpchaos.faults import rights
+    from acpchaos.target.profile import PROJECT, load_profile
+
+    space, slash, account_name = account.partition("/")
+    if not (space and slash and account_name):
+        raise click.UsageError("--account needs NAMESPACE/NAME")
+    profile = load_profile(target)
+    files = experiments or sorted((PROJECT / "experiments").glob("*.yaml"))
+    wanted = [right for file in files for right in rights.of_experiment(file, profile)]
+    made = rights.manifests(name, wanted, (space, account_name))
+    click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
+
+
+@main.command()
 @click.option("--target", default="kind", show_default=True, help="target profile")
 def doctor(target: str) -> None:
     """One table of what a play needs; each line that is not ok says what to type."""

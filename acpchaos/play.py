@@ -20,7 +20,7 @@ import msgspec
 from acpchaos.check.judge import rejudge
 from acpchaos.check.verdict import JudgedClaim
 from acpchaos.errors import PreconditionUnmet, TargetLeftDirty
-from acpchaos.faults import health, load_surge, toolkit
+from acpchaos.faults import health, load_surge, rights, toolkit
 from acpchaos.load import surge
 from acpchaos.load.ledger import Ledger
 from acpchaos.load.observe import observe
@@ -79,6 +79,8 @@ def play(
     progress.begin(f"{scenario.name}: {scenario.experiment}")
     cluster = Cluster.from_profile(profile)
     guard.require(cluster, profile)
+    experiment = PROJECT / "experiments" / scenario.experiment
+    rights.require(cluster, rights.of_experiment(experiment, profile))
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
     meta = _meta(_resolved(scenario, profile), profile, cluster, seed)
     home = Path(reports).absolute() / meta.run_id

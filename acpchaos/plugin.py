@@ -40,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("acpchaos", "proof that an ACP installation survives what breaks it")
     group.addoption("--chaos-target", metavar="NAME", help="profile in targets/, or a TOML path")
     group.addoption("--chaos-allow-disruption", action="store_true", help="really inject faults")
+    group.addoption(
+        "--chaos-dry-run", action="store_true", help="print each play's plan and touch nothing"
+    )
     group.addoption("--chaos-seed", type=int, default=None, help="seed of all random choices")
     group.addoption("--chaos-reports", metavar="DIR", default="reports", help="run folders' home")
     group.addoption(
@@ -68,7 +71,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(0))  # a play has budgets of its own
     if config.getoption("collectonly"):
         return
-    missing = [o for o in ("--chaos-target", "--chaos-allow-disruption") if not given(config, o)]
+    consent = "--chaos-dry-run" if given(config, "--chaos-dry-run") else "--chaos-allow-disruption"
+    missing = [each for each in ("--chaos-target", consent) if not given(config, each)]
     if missing:
         raise pytest.UsageError(
             f"suites inject faults into a cluster and need {' and '.join(missing)}; type\n"
@@ -80,6 +84,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def verdict(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Any:
     """The judged claim, playing its scenario first when this session has not yet."""
     scenario, claim = request.param
+    if given(request.config, "--chaos-dry-run"):
+        _plan(request.config, scenario)
+        pytest.skip("planned, not played")
     judged = _judged(request.config, scenario, claim)
     ledger = request.config.stash[LEDGER]
     ledger.outcomes.append(judged.verdict.outcome)
@@ -108,6 +115,29 @@ def _judged(config: pytest.Config, scenario: Scenario, claim: Claim) -> JudgedCl
         ledger.outcomes.append(outcome)
         raise Inconclusive(str(played))
     return next(judged for judged in played.judged if judged.id == claim.id)
+
+
+def _plan(config: pytest.Config, scenario: Scenario) -> None:
+    """Print the plan of a scenario once; one that cannot be made is inconclusive."""
+    from acpchaos.plan import plan_scenario
+    from acpchaos.target.profile import load_profile
+
+    plans = config.stash[LEDGER].plans
+    if scenario.name not in plans:
+        try:
+            profile = load_profile(config.getoption("chaos_target"))
+            seed = config.getoption("chaos_seed") or 0
+            plans[scenario.name] = "\n".join(plan_scenario(scenario, profile, seed))
+            capture = config.pluginmanager.getplugin("capturemanager")
+            with capture.global_and_fixture_disabled():
+                print(f"\n{plans[scenario.name]}")
+        except AcpchaosError as error:
+            plans[scenario.name] = error
+    planned = plans[scenario.name]
+    if isinstance(planned, UsageError):
+        pytest.exit(str(planned), returncode=planned.exit_code)
+    if isinstance(planned, AcpchaosError):
+        raise Inconclusive(str(planned))
 
 
 def _play(config: pytest.Config, scenario: Scenario) -> Played | AcpchaosError:
@@ -141,6 +171,8 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the session's evidence and turn pytest's exit code into ours (design, section 4)."""
     ledger = session.config.stash[LEDGER]
+    if any(isinstance(each, AcpchaosError) for each in ledger.plans.values()):
+        session.exitstatus = exit_code(Outcome.INCONCLUSIVE)
     if not ledger.used:
         return
     from acpchaos.report.session import write_session

@@ -29,6 +29,7 @@ class Ledger:
     """What the session has played and concluded; `review` stays None until rows are asked for."""
 
     plays: dict[str, Played | AcpchaosError] = field(default_factory=dict)
+    plans: dict[str, str | AcpchaosError] = field(default_factory=dict)  # of a dry run
     review: Reviewed | AcpchaosError | None = None
     rows: list[RowResult] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)

@@ -12,7 +12,7 @@ import msgspec
 
 from acpchaos.errors import DeadlinePassed, PreconditionUnmet
 from acpchaos.faults import changes
-from acpchaos.faults.fault import Act, Fault, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight
 from acpchaos.faults.session import Session, current
 from acpchaos.record.events import Observation
 from acpchaos.stores import backup, postgres
@@ -50,6 +50,13 @@ class Restore(Fault):
             return "the profile has no credentials.m2m to ask the restored ACP with"
         return super().available()
 
+    def needs(self) -> tuple[Need, ...]:
+        """The drill's namespaces do not exist yet, so these are asked for in all of them."""
+        copied = [Need("patch", kind) for kind in ("Secret", "ConfigMap")]
+        made = [Need("create", kind) for kind in ("Namespace", "Service", "Pod", "Deployment")]
+        gone = [Need("delete", kind) for kind in ("Namespace", "Deployment")]
+        return (*copied, *made, *gone, Need("create", "Pod", "", "exec"))
+
     def setup(self) -> tuple[str, ...]:
         """The state that the harm is to be measured against: a marker, and a backup of it."""
         leader, container = self._leader(), self.sql.container
@@ -78,6 +85,23 @@ class Restore(Fault):
             }
             self._observe("backup_verify", said)
         return tuple(one.label for one in made)
+
+    def rehearse(self, act: Act) -> None:
+        """Nothing is tried, since a backup cannot be pretended: what is done is told in `later`."""
+        run = inside(self.cluster, self.session.namespace, reads=True)
+        table = postgres.members(run, self._pods(), self.sql.container)
+        places = backup.places(run, postgres.leader(table), self.sql.container)
+        act.targets = tuple(f"repo{place.repo} in {place.bucket}" for place in places)
+        self.record(changes.add_markers(self.session.namespace, self.sql))
+        for drill in (self.drill, self.wrong):
+            self.record(changes.create_object("Namespace", "", drill.namespace))
+
+    def later(self) -> tuple[str, ...]:
+        drills = f"{self.drill.namespace} and {self.wrong.namespace}"
+        return (
+            "a row of our own is written, a full backup made in each place, and the row lost",
+            f"repository {self.repo} is restored in namespaces {drills}, which are deleted again",
+        )
 
     def inject(self) -> None:
         postgres.damage_marker(self.run, self._leader(), self.sql.container, self.mark)

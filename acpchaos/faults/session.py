@@ -7,9 +7,12 @@ plays one experiment. The guard is asked and the target locked before anything e
 import atexit
 import datetime as dt
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from acpchaos.faults.undo import UndoLog
 from acpchaos.record.events import Clock
@@ -31,6 +34,8 @@ class Session:
     journal: Journal
     clock: Clock
     undo: UndoLog
+    # in a rehearsal faults stop before they take effect, or as soon as they are named
+    rehearsal: Literal["", "name", "act"] = ""
 
     @property
     def namespace(self) -> str:
@@ -38,9 +43,26 @@ class Session:
         return self.profile.namespaces.acp
 
 
-@lru_cache(maxsize=1)
+_standing_in: list[Session] = []
+
+
 def current() -> Session:
     """The session of this process, from ACPCHAOS_TARGET and ACPCHAOS_RUN_DIR."""
+    return _standing_in[-1] if _standing_in else _opened()
+
+
+@contextmanager
+def standing_in(session: Session) -> Iterator[None]:
+    """Within the block `session` is the current one; no other is opened."""
+    _standing_in.append(session)
+    try:
+        yield
+    finally:
+        _standing_in.remove(session)
+
+
+@lru_cache(maxsize=1)
+def _opened() -> Session:
     folder = run_folder()
     profile = load_profile(os.environ.get("ACPCHAOS_TARGET", "kind"))
     mutations = Mutations(folder / FILE)

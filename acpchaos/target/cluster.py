@@ -66,7 +66,7 @@ class Cluster:
         self.api_host: str = urllib3.util.parse_url(client.configuration.host).netloc or ""
 
     @classmethod
-    def from_profile(cls, profile: Profile, hook: Hook | None = None) -> "Cluster":
+    def from_profile(cls, profile: Profile, hook: Hook | None = None) -> Self:
         """Connect with the profile's explicit context; nothing is called yet."""
         return cls(access.open_client(profile), hook)
 
@@ -75,6 +75,10 @@ class Cluster:
         other = copy.copy(self)
         other.hook = hook
         return other
+
+    def instead(self, method: str, path: str, body: object) -> bytes | None:
+        """The answer to a change that is not to be sent, for rehearsals; None sends it."""
+        return None
 
     @contextmanager
     def telling(self, method: str, path: str, body: object) -> Iterator[None]:
@@ -104,6 +108,8 @@ class Cluster:
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> bytes:
         """One request; the raw answer, or ApiRefused."""
+        if method != "GET" and (answer := self.instead(method, path, body)) is not None:
+            return answer
         response = self.open(method, path, query, body, content_type, timeout_s)
         try:
             data: bytes = response.read()
@@ -253,20 +259,30 @@ class Cluster:
             raise ApiRefused(f"read key {key} of Secret {namespace}/{name}", 404, "no such key")
         return base64.b64decode(data[key]).decode("utf-8")
 
-    def may(self, verb: str, kind: str, namespace: str = "", sub: str = "") -> bool:
+    def may(
+        self, verb: str, kind: str, namespace: str = "", sub: str = "", name: str = ""
+    ) -> bool:  # fmt: skip
         """Whether the account may do this, by the API server's own review."""
         found = find_kind(kind)
         group = found.api.removeprefix("apis/").rsplit("/", 1)[0] if "apis/" in found.api else ""
         attributes = {
             "verb": verb, "group": group, "resource": found.plural, "subresource": sub,
-            "namespace": namespace,
+            "namespace": namespace, "name": name,
         }  # fmt: skip
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
-        answer = self.create("SelfSubjectAccessReview", review)
+        # a review changes nothing, so no hook hears of it, and a rehearsal asks it, too
+        path = path_of("SelfSubjectAccessReview")
+        response = self._send("POST", path, None, review, "application/json", CALL_TIMEOUT_S)
+        try:
+            answer = _object(response.read())
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiRefused(f"POST {path}", 0, str(error)) from None
+        finally:
+            response.release_conn()
         return bool(answer.get("status", {}).get("allowed"))
 
 

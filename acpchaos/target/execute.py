@@ -46,8 +46,11 @@ def execute(
     """
     if reads:
         return _execute(cluster, namespace, pod, container, argv, timeout_s, stdin)
+    path = path_of("Pod", namespace, pod, "exec")
     command = {"container": container, "command": list(argv)}  # input may be a secret
-    with cluster.telling("EXEC", path_of("Pod", namespace, pod, "exec"), command):
+    if cluster.instead("EXEC", path, command) is not None:
+        return Executed("", "", 0)
+    with cluster.telling("EXEC", path, command):
         return _execute(cluster, namespace, pod, container, argv, timeout_s, stdin)
 
 

@@ -96,12 +96,14 @@ def enumerate_crashes(name: str, every: int = 1) -> Tally:
                 continue
             tally.points += 1
             _restart(api, profile, home)
-            tally.dirty += [f"{at} {fate.where}: {each}"
-                            for each in target.left_behind(before, target.state(api))]  # fmt: skip
-            tally.unmatched += [f"{at} {fate.where}: {each}"
-                                for each in target.unmatched(api, home / "mutations.ndjson")]  # fmt: skip
-            tally.broken += [f"{at} {fate.where}: {each}" for each in _broken(home)]
+            _add(tally.dirty, at, fate, target.left_behind(before, target.state(api)))
+            _add(tally.unmatched, at, fate, target.unmatched(api, home / "mutations.ndjson"))
+            _add(tally.broken, at, fate, _broken(home))
     return tally
+
+
+def _add(to: list[str], at: int, fate: Fate, found: list[str]) -> None:
+    to += [f"{at} {fate.where}: {each}" for each in found]
 
 
 def _restart(api: FakeApi, profile: Profile, home: Path) -> None:
@@ -121,7 +123,6 @@ def _broken(home: Path) -> list[str]:
 @contextmanager
 def _scene() -> Iterator[tuple[FakeApi, Profile, Path]]:
     api = FakeApi()
-    api._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that died
     try:
         with tempfile.TemporaryDirectory() as folder, target.impatient():
             target.fresh(api)

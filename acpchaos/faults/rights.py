@@ -1,0 +1,175 @@
+"""What an account needs to play: the only table of rights, and the least roles made from it.
+
+Room: faults. A play looks, holds its Lease and keeps its undo record; each fault tells by itself
+what else it changes. Tests compare this with the calls that are really made, both ways.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from acpchaos.errors import PreconditionUnmet
+from acpchaos.faults.fault import Fault
+from acpchaos.faults.rehearsal import named
+from acpchaos.target.cluster import Cluster
+from acpchaos.target.kinds import find_kind
+from acpchaos.target.lock import LEASE
+from acpchaos.target.profile import Profile
+
+Object = dict[str, Any]
+
+
+class Right(NamedTuple):
+    """May `verb` objects of `kind`; no namespace means the whole cluster, a name one object."""
+
+    verb: str
+    kind: str
+    namespace: str = ""
+    sub: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        what = "/".join(each for each in (self.kind, self.sub) if each)
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{self.verb} {what}{f' {self.name}' if self.name else ''}{where}"
+
+
+def of_play(profile: Profile) -> set[Right]:
+    """What every play does besides its fault: guard, lock, recorders, gates, and secrets that the
+    profile refers to."""
+    acp = profile.namespaces.acp
+    rights = {Right("get", "Namespace", name=name) for name in ("kube-system", acp)}
+    rights |= {Right(verb, "Node") for verb in ("list", "watch")}
+    for kind in ("Pod", "EndpointSlice", "HorizontalPodAutoscaler"):
+        rights |= {Right(verb, kind, acp) for verb in ("list", "watch")}
+    rights.add(Right("create", "Lease", acp))  # a name cannot be demanded of what is created
+    rights |= {Right(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}
+    workloads = profile.workloads
+    for each in (workloads.acp, workloads.workers, workloads.redis, workloads.sql,
+                 workloads.analytics):  # fmt: skip
+        rights.add(Right("get", each.kind, acp, name=each.name))
+    rights.add(Right("get", "HorizontalPodAutoscaler", acp, name=workloads.acp.name))
+    rights |= _exec(acp)
+    for space, name in re.findall(r"secret:([\w.-]+)/([\w.-]+)/", profile.model_dump_json()):
+        rights.add(Right("get", "Secret", space, name=name))
+    return rights
+
+
+def of_undo(profile: Profile) -> set[Right]:
+    """The undo record; what it reverts is a matter of the fault."""
+    verbs = ("get", "list", "create", "patch", "delete")
+    return {Right(verb, "ConfigMap", profile.namespaces.acp) for verb in verbs}
+
+
+def of_fault(fault: Fault) -> set[Right]:
+    """What this fault changes, by its own word, and what it and its witness read."""
+    rights = {Right(*need) for need in fault.needs()}
+    # a WebSocket begins with a GET, and Kubernetes 1.35 asks for create as well
+    rights |= {right._replace(verb="get") for right in rights if right.sub == "exec"}
+    acp = fault.session.namespace
+    for verb, kind, everywhere in READS.get(fault.name, ()):
+        rights.add(Right(verb, kind, "" if everywhere else acp))
+    return rights
+
+
+# By fault: verb, kind, and whether in all namespaces. A witness looks at whole collections.
+READS: dict[str, tuple[tuple[str, str, bool], ...]] = {
+    "zone_drain": (
+        ("get", "Node", True), ("list", "Pod", True), ("list", "PodDisruptionBudget", True),
+        ("get", "PersistentVolumeClaim", True), ("get", "PersistentVolume", True),
+    ),
+    "redis_wipe": (
+        ("list", "Pod", True), ("list", "PersistentVolumeClaim", True),
+        ("list", "PersistentVolume", True),
+    ),
+    "restore": (
+        ("get", "Secret", True), ("get", "ConfigMap", True), ("get", "Namespace", True),
+        ("get", "Pod", True), ("list", "Pod", True), ("get", "Service", True),
+    ),
+}  # fmt: skip
+
+
+def _exec(namespace: str) -> set[Right]:
+    return {Right(verb, "Pod", namespace, "exec") for verb in ("get", "create")}
+
+
+def of_experiment(experiment: Path, profile: Profile) -> set[Right]:
+    """All that one experiment needs. Nothing is read but the file and the profile."""
+    rights = of_play(profile) | of_undo(profile)
+    with named(experiment, profile) as fault:
+        return narrowed(rights | (of_fault(fault) if fault else set()))
+
+
+def narrowed(rights: Iterable[Right]) -> set[Right]:
+    """Without those that a wider one of the same set covers."""
+    every = set(rights)
+    return {
+        right
+        for right in every
+        if not any(covers(other, right) for other in every if other != right)
+    }
+
+
+def covers(wide: Right, narrow: Right) -> bool:
+    """Whether `wide` allows what `narrow` does."""
+    same = (wide.verb, wide.kind, wide.sub) == (narrow.verb, narrow.kind, narrow.sub)
+    return same and wide.namespace in ("", narrow.namespace) and wide.name in ("", narrow.name)
+
+
+def require(cluster: Cluster, rights: Iterable[Right]) -> None:
+    """Ask the API server about exactly these; PreconditionUnmet lists what the account may not."""
+    denied = [str(right) for right in sorted(set(rights)) if not cluster.may(*right)]
+    if denied:
+        raise PreconditionUnmet(
+            "check what the account may do", f"it may not {'; '.join(denied)}",
+            "apply what `acpchaos rbac` prints, for the account of the profile's context",
+        )  # fmt: skip
+
+
+def manifests(name: str, rights: Iterable[Right], account: tuple[str, str]) -> list[Object]:
+    """Roles and bindings for a service account (namespace, name): one Role per namespace, one
+    ClusterRole for the rest."""
+    places: dict[str, list[Right]] = {}
+    for right in sorted(narrowed(rights)):
+        places.setdefault(right.namespace, []).append(right)
+    made: list[Object] = []
+    for namespace, here in sorted(places.items()):
+        made += _role(name, namespace, _rules(here), account)
+    return made
+
+
+def _rules(rights: Iterable[Right]) -> list[Object]:
+    """Rules with one resource each; those with the same verbs and names are joined."""
+    verbs: dict[tuple[str, str, str], list[str]] = {}
+    for right in rights:
+        kind = find_kind(right.kind)
+        group = kind.api.removeprefix("apis/").rsplit("/", 1)[0] if "apis/" in kind.api else ""
+        resource = "/".join(each for each in (kind.plural, right.sub) if each)
+        verbs.setdefault((group, resource, right.name), []).append(right.verb)
+    rules: list[Object] = []
+    for (group, resource, name), allowed in sorted(verbs.items()):
+        rule: Object = {"apiGroups": [group], "resources": [resource], "verbs": sorted(allowed)}
+        if name:
+            rule["resourceNames"] = [name]
+        rules.append(rule)
+    return rules
+
+
+def _role(
+    name: str, namespace: str, rules: list[Object], account: tuple[str, str]
+) -> list[Object]:  # fmt: skip
+    cluster = "" if namespace else "Cluster"
+    group, meta = "rbac.authorization.k8s.io", {"name": name}
+    if namespace:
+        meta["namespace"] = namespace
+    api = {"apiVersion": f"{group}/v1"}
+    subject = {"kind": "ServiceAccount", "namespace": account[0], "name": account[1]}
+    binding = {
+        "roleRef": {"apiGroup": group, "kind": f"{cluster}Role", "name": name},
+        "subjects": [subject],
+    }
+    return [
+        {**api, "kind": f"{cluster}Role", "metadata": dict(meta), "rules": rules},
+        {**api, "kind": f"{cluster}RoleBinding", "metadata": dict(meta), **binding},
+    ]
