@@ -34,17 +34,17 @@ def thaw(cluster: Cluster, run_id: str, change: Change) -> None:
     phase = (helper or {}).get("status", {}).get("phase")
     if helper and phase == "Running":
         execute(cluster, change["helper_namespace"], change["helper"], HELPER, ["touch", FLAG])
-    elif helper and phase == "Pending" and not _stuck(helper):
-        return  # it begins soon, and is asked then
-    elif not _continued(helper):
+    elif phase != "Pending" and not _continued(helper):  # a pending one is asked when it runs
         cluster.delete("Pod", change["name"], change["namespace"], uid=change["uid"], grace_s=0)
 
 
 def thawed(cluster: Cluster, run_id: str, change: Change) -> bool:
-    """Whether the helper's last word is that the process runs, or the container is another."""
+    """Whether the helper's last word is that the process runs, or the container is another, or the
+    helper never began; should it yet, its removal, which is undone next, continues the process."""
     if not _same(cluster, change):
         return True
-    return _continued(cluster.find("Pod", change["helper"], change["helper_namespace"]))
+    helper = cluster.find("Pod", change["helper"], change["helper_namespace"])
+    return _continued(helper) or _stuck(helper)
 
 
 def _same(cluster: Cluster, change: Change) -> bool:
@@ -55,9 +55,10 @@ def _same(cluster: Cluster, change: Change) -> bool:
     return bool(container_id(found, change["container"]) == change["container_id"])
 
 
-def _stuck(helper: Object) -> bool:
+def _stuck(helper: Object | None) -> bool:
     """It waits for something that does not come, such as its image."""
-    statuses = helper.get("status", {}).get("containerStatuses") or []
+    status = (helper or {}).get("status", {})
+    statuses = status.get("containerStatuses") or [] if status.get("phase") == "Pending" else []
     waiting = [each.get("state", {}).get("waiting", {}).get("reason", "") for each in statuses]
     return any("Err" in reason or "BackOff" in reason for reason in waiting)
 

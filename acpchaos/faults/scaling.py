@@ -201,6 +201,7 @@ def restart(
 ) -> dict[str, Any]:
     """Experiment action: a rolling restart, and a second one back to the template as it was."""
     session = current()
+    session.workload(workload, ("acp", "workers"))
     where = of_workload(session, workload)
     act = Act(RollingRestart(session, where, float(effect_s), float(recover_s)))
     return act.strike() | act.heal()

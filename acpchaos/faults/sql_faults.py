@@ -28,7 +28,7 @@ class SqlStore:
 
     def __init__(self, session: Session, what: Store) -> None:
         self.session, self.what = session, what
-        self.workload = getattr(session.profile.workloads, what)
+        self.workload = session.workload(what, ("sql", "analytics"))
 
     def pods(self) -> list[Object]:
         """All its pods."""

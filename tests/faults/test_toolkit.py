@@ -38,7 +38,7 @@ def play(
 
 
 def test_every_experiment_is_valid_and_always_rolls_back() -> None:
-    assert len(EXPERIMENTS) == 5
+    assert len(EXPERIMENTS) == 17
     for path in EXPERIMENTS:
         experiment = load_experiment(str(path))
         ensure_experiment_is_valid(experiment)

@@ -1,0 +1,67 @@
+"""The catalogue is whole: every fault, every experiment and every test belongs to an entry."""
+
+from pathlib import Path
+
+import yaml
+
+from acpchaos.faults import catalogue_docs
+from acpchaos.faults.catalogue import ENTRIES
+from acpchaos.faults.fault import Fault
+from acpchaos.faults.killing import PodKill
+from acpchaos.faults.process import ProcessSignal
+from acpchaos.faults.scaling import FieldFault
+from acpchaos.target.kinds import find_kind
+from acpchaos.target.profile import PROJECT
+from faults.cases import CASES
+
+BASES = {Fault, PodKill, FieldFault, ProcessSignal}
+OWN_TESTS = {"load_surge", "zone_drain", "redis_wipe", "restore"}  # in files of those names
+
+
+def test_page_is_current() -> None:
+    assert catalogue_docs.PAGE.read_text(encoding="utf-8") == catalogue_docs.page(), "make docs"
+
+
+def built(tmp_path: Path) -> list[Fault]:
+    session = catalogue_docs.nowhere(tmp_path)
+    return [entry.build(session) for entry in ENTRIES]
+
+
+def test_every_fault_has_an_entry_and_every_entry_a_fault(tmp_path: Path) -> None:
+    def below(cls: type[Fault]) -> set[type[Fault]]:
+        return {cls}.union(*(below(each) for each in cls.__subclasses__()))
+
+    known = {cls for cls in below(Fault) if cls.__module__.startswith("acpchaos.")}
+    assert {type(fault) for fault in built(tmp_path)} == known - BASES
+
+
+def test_every_entry_is_tested_with_sabotaged_injectors_or_by_its_own_file(tmp_path: Path) -> None:
+    tested = set(CASES) | OWN_TESTS | {"workers_loss"}
+    names = {fault.name.replace("analytics_", "sql_") for fault in built(tmp_path)}
+    assert names <= tested
+    for name in OWN_TESTS:
+        assert (PROJECT / "tests" / "faults" / f"test_{name}.py").is_file()
+
+
+def test_every_experiment_has_an_entry_and_calls_its_module(tmp_path: Path) -> None:
+    files = {path.name for path in (PROJECT / "experiments").glob("*.yaml")}
+    assert {entry.experiment for entry in ENTRIES} == files
+    for entry, fault in zip(ENTRIES, built(tmp_path), strict=True):
+        text = (PROJECT / "experiments" / entry.experiment).read_text(encoding="utf-8")
+        first = yaml.safe_load(text)["method"][0]["provider"]
+        assert first["module"] == type(fault).__module__, entry.experiment
+
+
+def test_consents_are_words_of_the_profile(tmp_path: Path) -> None:
+    session = catalogue_docs.nowhere(tmp_path)
+    fields = type(session.profile.experiments).model_fields
+    words = str(fields["may_disrupt"].annotation)
+    assert all(f"'{fault.disrupts}'" in words for fault in built(tmp_path))
+    losses = str(fields["may_lose"].annotation)
+    assert all(f"'{e.loses.split()[0]}'" in losses for e in ENTRIES if e.loses)
+
+
+def test_needs_name_kinds_that_are_known(tmp_path: Path) -> None:
+    for fault in built(tmp_path):
+        for need in fault.needs():
+            assert find_kind(need.kind)
