@@ -28,7 +28,7 @@ class PodLoss(PodKill):
     ) -> None:  # fmt: skip
         super().__init__(session, grace_s, recover_s)
         self.part = workload
-        self.workload = getattr(session.profile.workloads, workload)
+        self.workload = session.workload(workload, ("acp", "workers"))
         self.count, self.share, self.seed = count, share, seed
 
     def choose(self) -> tuple[list[Object], blast.Blast]:

@@ -38,7 +38,7 @@ class ProcessSignal(Fault):
         super().__init__(session)
         self.signal, self.what, self.count, self.seed = signal, workload, count, seed
         self.hold_s, self.recover_s = hold_s, recover_s
-        self.workload = getattr(session.profile.workloads, workload)
+        self.workload = session.workload(workload, ("acp", "workers"))
         self.victims: list[Object] = []
         self.began_s = 0.0
 

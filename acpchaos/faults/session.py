@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
+from acpchaos.errors import UsageError
 from acpchaos.faults.undo import UndoLog
 from acpchaos.record.events import Clock
 from acpchaos.record.journal import Journal
@@ -21,7 +22,7 @@ from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock, holder_of, is_held_by
-from acpchaos.target.profile import PROJECT, Profile, load_profile
+from acpchaos.target.profile import PROJECT, Profile, Workload, load_profile
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Session:
     def namespace(self) -> str:
         """The namespace of ACP and its stores."""
         return self.profile.namespaces.acp
+
+    def workload(self, name: str, allowed: tuple[str, ...]) -> Workload:
+        """The workload that an experiment file names; UsageError unless it is one of `allowed`,
+        since consent to disrupt it was asked for these only."""
+        if name not in allowed:
+            raise UsageError(
+                f"choose workload {name!r}", "this fault is for others",
+                f"name one of {', '.join(allowed)}",
+            )  # fmt: skip
+        return cast(Workload, getattr(self.profile.workloads, name))
 
 
 _standing_in: list[Session] = []

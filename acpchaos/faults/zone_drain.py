@@ -196,7 +196,7 @@ def respread(workload: str = "acp", budget_s: float = 120.0) -> dict[str, Any]:
     disruption budget and leave no trace in the workload, unlike a rolling restart.
     """
     session = current()
-    chosen = getattr(session.profile.workloads, workload)
+    chosen = session.workload(workload, ("acp", "workers"))
     key = session.profile.experiments.zone_key
     moves: list[str] = []
 
