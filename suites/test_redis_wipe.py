@@ -17,7 +17,7 @@ REDIS_WIPE = Scenario(
     experiment="redis-wipe.yaml",
     steady_s=20,
     fault_s=240,
-    recovery_s=30,
+    recovery_s=60,  # enough requests of the rarest flow to tell a relapse from chance
     claims=(
         Claim(
             id="redis-wipe-cluster",

@@ -7,6 +7,7 @@ is a failure, never a number.
 from itertools import pairwise
 
 from acpchaos.check.answer import answer, not_applicable, unproven
+from acpchaos.check.binomial import share
 from acpchaos.check.outage import Span
 from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.sight import autoscaler_until, nodes_at, pods_at, ready_at, ready_counts
@@ -23,7 +24,7 @@ from acpchaos.check.window import (
 from acpchaos.record.events import Node, Pod, Request
 from acpchaos.record.run import Run
 
-SETTLED = 5  # requests of a flow that must follow a recovery for it to count as one
+SETTLED = 20  # requests of a flow that must follow: one failing 1 in 7 shows in 95 of 100 cases
 SETTLED_BAD_RATIO = 0.05  # of the requests after a recovery; more is not recovered
 
 OPEN_NS = 2**63 - 1  # the end of what had not ended when the record did
@@ -157,9 +158,10 @@ def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
     """Each flow of the load works again, lastingly, within `within_s` seconds of the fault.
 
     A flow is back with its first good answer after the last two failures in a row; at least
-    SETTLED requests must follow, of which no more than SETTLED_BAD_RATIO fail. The true moment lies
-    between the last failure before that answer and its arrival, give or take the clocks: what
-    lies on both sides of the budget is undecided.
+    SETTLED requests must follow, of which no more than SETTLED_BAD_RATIO fail: more is a failure
+    where chance cannot explain it, else undecided. The true moment lies between the last failure
+    before that answer and its arrival, give or take the clocks: what lies on both sides of the
+    budget is undecided.
     """
     window, since_ns = disturbed(run), struck_ns(run)
     if window is None or since_ns is None:
@@ -171,12 +173,16 @@ def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
     since = Window(min(since_ns, window.begin_ns), window.end_ns)
     for name in flows:
         due = due_in(run.requests("load", name), since)
-        back, followers = _settled(due)
-        if back is None and due and len(due) >= SETTLED:
-            why = f"{name} was still failing when the record ended"
+        back, rest = _settled(due)
+        bad = share(sum(bool(request.error) for request in rest), len(rest))
+        wrong = f"{name}: {bad.failed} of {bad.of} requests failed after its return"
+        if (back is None and len(due) >= SETTLED) or bad.low > SETTLED_BAD_RATIO:
+            why = wrong if back else f"{name} was still failing when the record ended"
             return answer(False, why, "never", within_s, "s", (moment(run, due[-1].t_ns),))
-        if back is None or followers < SETTLED:
-            return unproven(f"{name}: {followers} requests after its return, {SETTLED} are needed")
+        if back is None or bad.of < SETTLED:
+            return unproven(f"{name}: {bad.of} requests after its return, {SETTLED} are needed")
+        if bad.failed > SETTLED_BAD_RATIO * bad.of:
+            return unproven(f"{wrong}, too few to tell whether it works lastingly")
         took[name] = _bounds_s(run, since_ns, back)
     worst, (least_s, most_s) = max(took.items(), key=lambda item: (item[1][1], item[0]))
     why = (
@@ -202,8 +208,8 @@ def _bounds_s(run: Run, since_ns: int, back: Span) -> tuple[float, float]:
     return max(0.0, least_s), max(0.0, most_s)
 
 
-def _settled(due: list[Request]) -> tuple[Span | None, int]:
-    """(bounds of the lasting recovery or None, requests from its first good one on)."""
+def _settled(due: list[Request]) -> tuple[Span | None, list[Request]]:
+    """(bounds of the recovery or None, requests from its first good one on)."""
     first = 0
     for index, (one, two) in enumerate(pairwise(due)):
         if one.error and two.error:
@@ -211,9 +217,9 @@ def _settled(due: list[Request]) -> tuple[Span | None, int]:
     while first < len(due) and due[first].error:
         first += 1
     rest = due[first:]
-    if not rest or sum(bool(r.error) for r in rest) > SETTLED_BAD_RATIO * len(rest):
-        return None, len(rest)
+    if not rest:
+        return None, rest
     if first == 0:  # never away, so back before anything began
-        return Span(0, 0), len(rest)
+        return Span(0, 0), rest
     failed_ns = [r.start_ns for r in due[:first] if r.error and r.error != NEVER_SENT]
-    return Span(min(max(failed_ns, default=0), rest[0].t_ns), rest[0].t_ns), len(rest)
+    return Span(min(max(failed_ns, default=0), rest[0].t_ns), rest[0].t_ns), rest

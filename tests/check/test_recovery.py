@@ -1,13 +1,15 @@
 """Checks of recovery: each passes on a record that shows its claim, fails for its own
 reason, and decides nothing when the record is silent."""
 
+import itertools
+
 from golden import records
 from golden.records import at
 
 from acpchaos.check import (
     recovery,
 )
-from acpchaos.record.events import Node
+from acpchaos.record.events import AnyEvent, Node
 
 from .judging import F, I, N, P, expect, played
 
@@ -127,6 +129,21 @@ def test_one_later_failure_alone_does_not_undo_a_recovery() -> None:
     down = records.changed(records.load(), records.due_between(33, 50), error="http_503")
     hiccup = records.changed(down, records.due_between(70, 70.05), error="reset")
     expect(recovery.service_recovers(played(*hiccup), 20), P, "all 3 flows")
+
+
+def test_a_relapse_counts_where_chance_cannot_explain_it() -> None:
+    """The golden load has 10 requests/s of three flows in turn; the service is back at 50."""
+    down = records.changed(records.load(), records.due_between(33, 50), error="http_503")
+
+    def relapse(until_s: float, every: int) -> list[AnyEvent]:
+        seen = itertools.count()
+        due = records.due_between(55, until_s)
+        return records.changed(down, lambda e: due(e) and next(seen) % every == 0, error="reset")
+
+    few = relapse(80, 14)  # of each flow about 6 in 100, 5 are allowed
+    expect(recovery.service_recovers(played(*few), 20), I, "too few to tell")
+    many = relapse(80, 7)
+    expect(recovery.service_recovers(played(*many), 20), F, "requests failed after its return")
 
 
 def test_a_service_that_stays_down_is_no_number() -> None:
