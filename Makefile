@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the set-up is skipped when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening kill-matrix kill-matrix-lab docs
+.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening kill-matrix kill-matrix-lab docs bench
 VENV := .venv
 BIN := $(VENV)/bin
 TARGET ?= kind
@@ -38,6 +38,9 @@ kill-matrix: setup ## does each hardening row's sabotage turn it red? without a 
 
 kill-matrix-lab: setup ## the same live on the lab, each change made, judged and undone
 	@cd tests && ../$(BIN)/python -m posture.kill_matrix_lab
+
+bench: setup ## what a measurement costs and how true it is, against bars; wants a quiet machine
+	$(BIN)/python -m benchmarks
 
 docs: setup ## pages that are generated from the code
 	$(BIN)/python -m acpchaos.report.posture_docs

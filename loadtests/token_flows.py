@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import geventhttpclient.client
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
@@ -74,7 +73,9 @@ def end(**_):
 
 @events.quitting.add_listener
 def forget(**_):
-    """Remove the private settings, since whoever handed them over may have been killed."""
+    """Write the rest of the record, and remove the private settings, since whoever handed them
+    over may have been killed."""
+    offer.close()
     if path := os.environ.get(PREFIX + "SETTINGS"):
         Path(path).unlink(missing_ok=True)
 
@@ -115,7 +116,7 @@ class FlowUser(User):
     ) -> Answer:  # fmt: skip
         """An oidc.Send that records each step and keeps Locust's own statistics."""
         sent = dict(headers or {})
-        body = urlencode(form).encode() if form is not None else None
+        body = oidc.encoded(form) if form is not None else None
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         start_ns = offer.clock.now_ns()
@@ -201,8 +202,15 @@ class Lean(FlowUser, LeanHttpUser):
 
     def __init__(self, environment) -> None:
         super().__init__(environment)
-        self.client = self.client_for(_trust(self.settings.ca_file, None))
         self.shown: dict[Account, Client] = {}
+
+    def trusted(self) -> Trust:
+        return _trust(self.settings.ca_file, None)
+
+    def on_stop(self) -> None:
+        super().on_stop()
+        for client in self.shown.values():
+            client.close()
 
     def told(self, name, method, url, headers, body, judge, shows):
         client = self.client

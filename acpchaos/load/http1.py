@@ -11,21 +11,15 @@ import ssl
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import quote, urlsplit
 
-import gevent
-import gevent.monkey
-import gevent.socket
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from acpchaos.load.wire import NEVER, SecureWire, Wire, connect
 from acpchaos.target.oidc import Answer
 
-READ = 1 << 14  # one TLS record
 MOST_BODY = 1 << 24
-POLLIN, POLLRDHUP = 0x001, 0x2000  # poll(2); gevent takes poll out of the select module
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")  # the answer to HEAD is framed otherwise
-_poll: Any = gevent.monkey.get_original("select", "poll")
 
 type Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -69,13 +63,11 @@ class Headers(Mapping[str, str]):
 class Connection:
     """One connection and the answer under way on it; the `on_` methods are the parser's."""
 
-    def __init__(self, sock: Any) -> None:
-        self.sock = sock
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
         self.status = 0  # of the answer under way, 0 before its head is whole
         self.reusable = True
         self._parser = HttpResponseParser(self)
-        self._look = _poll()
-        self._look.register(sock.fileno(), POLLIN | POLLRDHUP)
         self._clear()
 
     def _clear(self) -> None:
@@ -87,24 +79,16 @@ class Connection:
         """Send it and wait for the whole answer, together at most `timeout_s`."""
         self._clear()
         self.reusable = False  # until the answer is whole
-        end_s = time.monotonic() + timeout_s
-        self.sock.settimeout(timeout_s)
-        self.sock.sendall(request)
+        wire = self.wire
+        wire.deadline_s = time.monotonic() + timeout_s
+        wire.send(request)
         while not self._whole:
-            if (left_s := end_s - time.monotonic()) <= 0:
-                raise TimeoutError("the answer is not whole in time")
-            self.sock.settimeout(left_s)
-            if not (data := self._received()):
+            if not (data := wire.receive()):
                 self._ended()
                 break
             self._feed(data)
+        wire.deadline_s = NEVER
         return Answer(self.status, Headers(self._raw), self._decoded())
-
-    def _received(self) -> bytes:
-        try:
-            return bytes(self.sock.recv(READ))
-        except ssl.SSLEOFError:
-            raise ConnectionResetError("closed without the end of TLS") from None
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -152,25 +136,10 @@ class Connection:
         else:
             self._whole, self.reusable = True, self._keeps
 
-    def kept(self) -> bool:
-        """Whether an idle connection still stands. Nothing was sent on it yet, so to open another
-        one instead hides no lost request."""
-        if not self._look.poll(0):
-            return True
-        if not isinstance(self.sock, ssl.SSLSocket):
-            return False
-        try:  # new session tickets may have come; anything else, an end included, is a reason
-            self.sock.settimeout(0.0)
-            self.sock.recv(1)
-        except ssl.SSLWantReadError:
-            return True
-        except OSError:
-            return False
-        return False
-
     def close(self) -> None:
-        self.sock.close()
-        del self._parser  # it holds the connection, and the connection holds it
+        """It holds the parser, and the parser holds it."""
+        self.wire.close()
+        del self._parser
 
 
 class Client:
@@ -183,14 +152,15 @@ class Client:
     def request(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        """What the server said; of status 0, or with an error, when that was nothing whole."""
-        origin, begin = _begin(method, url)
-        sent = _request(begin, headers, body)
+        """What the server said; of status 0, or with an error, when that was nothing whole.
+        ValueError for a method or header that cannot be sent."""
         connection = None
         try:
+            origin, begin = _begin(method, url)
+            sent = _request(begin, headers, body)
             connection = self._idle_one(origin) or self._connect(origin)
             answer = connection.exchange(sent, self._answer_s)
-        except (OSError, Malformed) as error:
+        except (OSError, Malformed, UnicodeError) as error:
             status = connection.status if connection else 0
             self._drop(connection)
             return Answer(status, error=class_of(error))
@@ -211,30 +181,21 @@ class Client:
         connections = self._idle.get(origin)
         while connections:
             connection = connections.pop()
-            if connection.kept():
+            # nothing was sent on it yet, so to open another one hides no lost request
+            if connection.wire.idle():
                 return connection
             connection.close()
         return None
 
     def _connect(self, origin: Origin) -> Connection:
         scheme, host, port = origin
-        with gevent.Timeout(self._connect_s, TimeoutError("no connection in time")):
-            sock = gevent.socket.create_connection((host, port))
-            try:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if scheme == "https":
-                    sock = self._trust.context.wrap_socket(
-                        sock, server_hostname=host, session=self._trust.sessions.get(origin),
-                        suppress_ragged_eofs=False,  # where a body ends with the connection
-                    )  # fmt: skip
-            except BaseException:
-                sock.close()
-                raise
-        return Connection(sock)
+        context = self._trust.context if scheme == "https" else None
+        session = self._trust.sessions.get(origin)
+        return Connection(connect(host, port, context, session, self._connect_s))
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
-        if isinstance(connection.sock, ssl.SSLSocket) and (session := connection.sock.session):
-            self._trust.sessions[origin] = session  # TLS 1.3 sends it after the handshake
+        if isinstance(connection.wire, SecureWire) and (session := connection.wire.session):
+            self._trust.sessions[origin] = session
         if connection.reusable:
             self._idle.setdefault(origin, []).append(connection)
         else:
@@ -252,7 +213,7 @@ def class_of(error: BaseException) -> str:
             return "timeout"
         case ConnectionRefusedError():
             return "refused"
-        case socket.gaierror():
+        case socket.gaierror() | UnicodeError():  # a name that cannot even be asked for
             return "dns"
         case ssl.SSLError():
             return "tls"
@@ -264,12 +225,17 @@ def class_of(error: BaseException) -> str:
 
 @functools.lru_cache(maxsize=512)
 def _begin(method: str, url: str) -> tuple[Origin, str]:
-    """(where to connect, the request's first lines)."""
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    if method not in METHODS or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"cannot send {method} {url[:80]!r}")
-    origin = (parts.scheme, parts.hostname, parts.port or (443 if secure else 80))
+    """(where to connect, the request's first lines). Malformed: the URL may be the server's."""
+    if method not in METHODS:
+        raise ValueError(f"cannot send {method}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        raise Malformed(f"no URL to go to: {url[:80]!r}") from None
+    if not parts.hostname:
+        raise Malformed(f"no host to go to: {url[:80]!r}")
+    origin = (parts.scheme, parts.hostname, port)
     host = parts.netloc.rpartition("@")[2]
     target = parts.path or "/"
     if parts.query:

@@ -4,6 +4,7 @@ Room: load. Locust's world only: locustfiles import it, after Locust itself; not
 request is one event of Locust, so statistics, CSV, the web page and distributed runs work as ever.
 """
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 
@@ -23,18 +24,17 @@ class LeanHttpUser(User):
     """Seconds for connecting, TLS included."""
     network_timeout: float = 5.0
     """Seconds from sending to the whole answer."""
-    trust: Trust | None = None
-    """Authorities to believe, the system's where it is None. Shared, so that TLS resumes."""
 
     def __init__(self, environment: object) -> None:
         super().__init__(environment)
-        if type(self).trust is None:
-            type(self).trust = Trust(trusting(""))
-        self.client = self.client_for(type(self).trust)
+        self.client = self.client_for(self.trusted())
 
-    def client_for(self, trust: Trust | None) -> Client:
+    def trusted(self) -> Trust:
+        """Whom to believe: by default the authorities that the system believes."""
+        return _system()
+
+    def client_for(self, trust: Trust) -> Client:
         """A client of this user under other authorities or with a certificate of its own."""
-        assert trust is not None
         return Client(trust, self.connection_timeout, self.network_timeout)
 
     def on_stop(self) -> None:
@@ -56,3 +56,9 @@ class LeanHttpUser(User):
             exception=CatchResponseError(error) if error else None, start_time=start_s, url=url,
         )  # fmt: skip
         return answer, error
+
+
+@functools.cache
+def _system() -> Trust:
+    """One for all users, so that they share TLS sessions."""
+    return Trust(trusting(""))

@@ -22,6 +22,7 @@ from acpchaos.target.client_auth import Account, assertions
 from acpchaos.target.oidc import Endpoints
 
 CONTROL_S = 0.2
+FLUSH_S = 0.2  # what a kill loses at most
 DOZE_S = 0.05  # the longest sleep: a changed rate and a starved process show soon
 STALE_S = 10.0  # an arrival nobody could take for so long is told as never sent
 BLIND_S = 1.0  # a dispatcher later than this was starved: the generator, not the target, was slow
@@ -39,11 +40,23 @@ class Offer:
         self._parts: list[gevent.Greenlet] = []
 
     def begin(self, settings: Settings) -> None:
-        """Offer from now on, into a file of this process's own if events are to be recorded."""
+        """Offer and record from now on."""
+        self.open(settings)
+        self._parts.append(gevent.spawn(self._dispatch, settings))
+
+    def open(self, settings: Settings) -> None:
+        """A file of this process's own, if events are to be recorded."""
         if settings.events and self._journal is None:
             name = f"load-{socket.gethostname()}-{os.getpid()}.ndjson"
-            self._journal = Journal(Path(settings.events) / name)
-        self._parts.append(gevent.spawn(self._dispatch, settings))
+            self._journal = Journal(Path(settings.events) / name, held=True)
+            self._flushing = gevent.spawn(self._flush)
+
+    def close(self) -> None:
+        """Nothing is recorded any more; safe to repeat."""
+        if self._journal is not None:
+            self._flushing.kill()
+            self._journal.close()
+            self._journal = None
 
     def sign_ahead(self, ends: Endpoints, settings: Settings) -> None:
         """Have assertions ready before they are needed, signed while nothing else is to be done."""
@@ -78,6 +91,16 @@ class Offer:
         """Write to this process's own file, when there is one."""
         if self._journal is not None:
             self._journal.write(event)
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._journal is not None:
+            self._journal.flush()
+
+    def _flush(self) -> None:
+        while self._journal is not None:
+            self.flush()
+            gevent.sleep(FLUSH_S)
 
     def _dispatch(self, settings: Settings) -> None:
         """Hand out arrivals at the scheduled moments, at the rate of the control file."""

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -199,7 +199,7 @@ def _request(probe: Probe) -> bytes:
     body = ""
     if probe.form:
         form, headers = authenticated(probe.client, probe.form, probe.audience)
-        body = urlencode(form)
+        body = oidc.encoded(form).decode()
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines.append("Content-Type: application/x-www-form-urlencoded")
         lines.append(f"Content-Length: {len(body)}")

@@ -1,7 +1,8 @@
 """The append-only journal: one NDJSON file per writer, one line per event, torn tails reported.
 
 Room: record. A writer may be killed at any byte, so each line leaves the process in one write()
-and a reader repairs what was torn and says so. It must not know what the events mean.
+and a reader repairs what was torn and says so. A writer of thousands a second holds lines and
+flushes them at a cadence of its own. It must not know what the events mean.
 """
 
 import os
@@ -18,25 +19,46 @@ _LINE_END = b"\n"
 
 
 class Journal:
-    """Writer of one file. Safe to share between threads; a crash tears at most the last line."""
+    """Writer of one file. Safe to share between threads; a crash tears at most the last line.
 
-    def __init__(self, path: Path) -> None:
+    With `held`, events stay in memory until `flush`: what a kill then loses is what its owner let
+    gather. Only one thread may write such a journal.
+    """
+
+    def __init__(self, path: Path, *, held: bool = False) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()
+        self._held = bytearray() if held else None
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._fence_torn_tail()
 
     def write(self, event: Event) -> None:
-        """Append one event; when this returns, a killed process no longer loses it."""
-        line = memoryview(self._encoder.encode(event) + _LINE_END)
+        """Append one event; when this returns, a killed process no longer loses it, unless it is
+        held."""
+        if self._held is not None:
+            self._encoder.encode_into(event, self._held, -1)
+            self._held += _LINE_END
+        else:
+            self._append(self._encoder.encode(event) + _LINE_END)
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            lines, self._held = self._held, bytearray()
+            self._append(lines)
+
+    def _append(self, lines: bytes | bytearray) -> None:
+        rest = memoryview(lines)
         with self._lock:
-            while line:
-                line = line[os.write(self._fd, line) :]
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
 
     def close(self) -> None:
-        """Close the file; further writes raise OSError."""
+        """Write what is held and close the file; further writes raise OSError."""
+        if self._fd >= 0:
+            self.flush()
         with self._lock:
             if self._fd >= 0:
                 os.close(self._fd)

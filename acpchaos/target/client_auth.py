@@ -44,8 +44,12 @@ class Account(msgspec.Struct, frozen=True):
 
 def basic(client: Account) -> dict[str, str]:
     """client_secret_basic as a header."""
-    pair = f"{client.id}:{client.secret}".encode()
-    return {"Authorization": "Basic " + b64encode(pair).decode()}
+    return {"Authorization": _basic(client.id, client.secret)}
+
+
+@functools.lru_cache(maxsize=64)
+def _basic(name: str, secret: str) -> str:
+    return "Basic " + b64encode(f"{name}:{secret}".encode()).decode()
 
 
 def authenticated(

@@ -5,7 +5,6 @@ Room: target. No retries and no redirects: what the server said is what is recor
 
 import socket
 from collections.abc import Callable, Mapping
-from urllib.parse import urlencode
 
 import urllib3
 from urllib3.exceptions import (
@@ -18,7 +17,7 @@ from urllib3.exceptions import (
 )
 
 from acpchaos.target.client_auth import trusting
-from acpchaos.target.oidc import Account, Answer, anything
+from acpchaos.target.oidc import Account, Answer, anything, encoded
 
 TIMEOUT_S = 5.0
 
@@ -51,7 +50,7 @@ class Plain:
         good: Callable[[Answer], bool] = anything, shows: Account | None = None,
     ) -> Answer:  # fmt: skip
         """One request; an answer of status 0 names what kept it from being answered."""
-        body = urlencode(form).encode() if form is not None else None
+        body = encoded(form) if form is not None else None
         sent = dict(headers or {})
         if body is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"

@@ -290,6 +290,31 @@ def test_a_kept_tls_connection_is_used_again_and_a_closed_one_is_left(tmp_path):
         assert server.resumed == [False, True] and len(server.requests) == 3
 
 
+def test_what_nobody_asked_for_is_nobodys_answer_over_tls_either(tmp_path):
+    """Both answers may come in one segment, and the second wait decrypted or not."""
+    context, fine = certified(tmp_path, "localhost"), answer("Content-Length: 5", body=b"mine!")
+    for much in ([OK, OK], [OK + OK], [OK, 0.2, OK]):
+        with Script([much], [fine], context=context) as server:
+            first, second = ask(server.url, 0.4, server.url, ca_file=tmp_path / "ca.crt")
+            assert (first[2], second[2]) == ("ok", "mine!")
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("ftp://localhost/", "bad_body"),
+        ("http://localhost:99999/", "bad_body"),
+        ("http:///nowhere", "bad_body"),
+        ("/relative", "bad_body"),
+        (f"http://{'a' * 70}.test/", "dns"),
+        ("http://b\u00fccher.invalid/", "dns"),
+    ],
+)
+def test_a_place_that_cannot_be_gone_to_is_an_answer_of_its_own(url, error):
+    ((status, _, _, found),) = ask(url, limit_s=5)
+    assert (status, found) == (0, error)
+
+
 def test_plain_text_where_tls_was_expected_is_told():
     with Script([OK]) as server:
         ((status, _, _, error),) = ask(server.url.replace("http", "https"), limit_s=1)

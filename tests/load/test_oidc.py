@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from acpchaos.load.settings import Settings, hand_over, take_over
 from acpchaos.target import oidc
@@ -90,3 +93,15 @@ def test_settings_travel_in_a_private_file() -> None:
         assert take_over({"ACPCHAOS_LOAD_SETTINGS": str(path)}) == settings
     finally:
         path.unlink()
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), st.text(
+    st.characters(exclude_categories=("Cs",)))))  # fmt: skip
+def test_a_form_is_encoded_as_the_standard_library_does(form: dict[str, str]) -> None:
+    assert oidc.encoded(form) == urlencode(form).encode()
+
+
+def test_an_answer_that_is_no_json_object_is_empty() -> None:
+    for body in (b"", b"[1]", b"{", b'"x"', b"\xff", b"[" * 100_000, b'{"a": NaN}'):
+        assert Answer(200, {}, body).json() == {}
+    assert Answer(200, {}, b'{"a": 1}').json() == {"a": 1}

@@ -1,0 +1,33 @@
+"""Rows of the one table, and the exit code they make."""
+
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """A bar and what was measured against it."""
+
+    id: str
+    what: str
+    bar: str
+    stretch: str
+    figure: str
+    met: bool
+    more: str = ""
+
+
+def show(rows: list[Row], console: Console) -> None:
+    """Print them."""
+    table = Table("id", "what", "bar", "stretch", "measured", "met", "more", highlight=False)
+    for row in rows:
+        met = "yes" if row.met else "[bold red]no[/]"
+        table.add_row(row.id, row.what, row.bar, row.stretch, row.figure, met, row.more)
+    console.print(table)
+
+
+def exit_code(rows: list[Row]) -> int:
+    """0 when there are rows and all are met, else 1."""
+    return 0 if rows and all(row.met for row in rows) else 1
