@@ -69,6 +69,10 @@ class _Nothing:
     def after(self, entry: str, status: int, said: str) -> None:
         """Never reached."""
 
+    def lenient(self) -> "_Nothing":
+        """There is no way back to take."""
+        return self
+
 
 class _Noting(Cluster):
     """Reads as always; what would change something is noted and answered with nothing."""

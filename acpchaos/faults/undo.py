@@ -14,7 +14,6 @@ from acpchaos.errors import AcpchaosError, PreconditionUnmet, TargetLeftDirty
 from acpchaos.faults.changes import REVERTERS, Change, describe
 from acpchaos.record.events import Clock, Undo
 from acpchaos.record.journal import Journal
-from acpchaos.record.mutations import Lenient
 from acpchaos.target import guard
 from acpchaos.target.cluster import ApiRefused, Cluster, Hook, Object
 from acpchaos.target.lock import holder_of, is_held_by
@@ -33,8 +32,7 @@ class UndoLog:
         self, cluster: Cluster, namespace: str, run_id: str, journal: Journal | None, clock: Clock
     ) -> None:
         self._cluster, self._namespace, self.run_id = cluster, namespace, run_id
-        # the way back is taken even where it cannot be journalled, e.g. on a full disk
-        self._healing = cluster.hooked(Lenient(cluster.hook)) if cluster.hook else cluster
+        self._healing = cluster.healing()
         self._journal, self._clock, self._begun = journal, clock, False
         self._name = "acpchaos-undo-" + re.sub(r"[^a-z0-9.-]+", "-", run_id.lower()).strip("-.")
 

@@ -70,6 +70,10 @@ class Mutations:
         """How the call ended."""
         self._append(state="outcome", entry=int(entry), status=status, said=said[:300])
 
+    def lenient(self) -> "Lenient":
+        """The same file, for the way back."""
+        return Lenient(self)
+
     def close(self) -> None:
         """The run is over: write the closing line. Without any mutation there is no file."""
         if self._fd >= 0:
@@ -148,8 +152,12 @@ class Mutations:
 class Lenient:
     """A hook for the way back: what cannot be journalled is reverted all the same."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Mutations) -> None:
         self._inner = inner
+
+    def lenient(self) -> "Lenient":
+        """Itself."""
+        return self
 
     def before(self, method: str, path: str, body: object) -> str:
         """As of `inner`; an empty entry when it could not be written."""

@@ -57,6 +57,9 @@ class Hook(Protocol):
     def after(self, entry: str, status: int, said: str) -> None:
         """How the call ended: an HTTP status, or 0 where no answer came."""
 
+    def lenient(self) -> "Hook":
+        """The same for the way back, which is taken even where it cannot be told."""
+
 
 class Cluster:
     """Access to one cluster. Safe to share between threads."""
@@ -75,6 +78,10 @@ class Cluster:
         other = copy.copy(self)
         other.hook = hook
         return other
+
+    def healing(self) -> Self:
+        """The same cluster for the way back: a hook that fails keeps nothing from being undone."""
+        return self.hooked(self.hook.lenient() if self.hook else None)
 
     def instead(self, method: str, path: str, body: object) -> bytes | None:
         """The answer to a change that is not to be sent, for rehearsals; None sends it."""

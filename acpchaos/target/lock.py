@@ -46,6 +46,7 @@ class Lock:
         self, cluster: Cluster, namespace: str, run_id: str, lease_s: int = LEASE_S
     ) -> None:
         self._cluster, self._namespace = cluster, namespace
+        self._healing = cluster.healing()  # a full disk must neither end nor outlast our hold
         self.run_id, self._lease_s = run_id, lease_s
         self.holder = f"{run_id} ({os.environ.get('USER', 'user')}@{socket.gethostname()})"
         self.lost = threading.Event()
@@ -71,7 +72,7 @@ class Lock:
             # at exactly this version: someone may take it over in between, under the same UID
             meta = lease["metadata"]
             with _unless(404, 409):
-                self._cluster.delete(
+                self._healing.delete(
                     "Lease", LEASE, self._namespace,
                     uid=meta["uid"], version=meta["resourceVersion"],
                 )  # fmt: skip
@@ -140,7 +141,7 @@ class Lock:
                     self.lost.set()
                     return
                 lease["spec"]["renewTime"] = _stamp(_now())
-                self._cluster.replace("Lease", lease, self._namespace)
+                self._healing.replace("Lease", lease, self._namespace)
             except ApiRefused as error:
                 if error.status == 404:
                     self.lost.set()

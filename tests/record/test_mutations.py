@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from acpchaos.record import mutations
-from acpchaos.record.mutations import JournalUnwritable, Lenient, Mutations, read_chain
+from acpchaos.record.mutations import JournalUnwritable, Mutations, read_chain
 
 
 def written(path: Path, calls: int = 4) -> Path:
@@ -133,5 +133,5 @@ def test_a_full_disk_keeps_a_change_from_being_made_but_not_the_way_back(
     monkeypatch.setattr(mutations.os, "write", full)
     with pytest.raises(JournalUnwritable, match="No space left"):
         journal.before("PATCH", "/n", {})
-    lenient = Lenient(journal)
+    lenient = journal.lenient()
     lenient.after(lenient.before("PATCH", "/n", {}), 200, "")

@@ -10,8 +10,10 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from pathlib import Path
 
+import pytest
 from fake_api import scene
 from fake_api.server import FakeApi
 
@@ -66,6 +68,9 @@ def kill_at_random(count: int, seed: int, workers: int = 3) -> Kills:
     """`count` kills; each worker has a server of its own, since most of it is waiting."""
     fork = multiprocessing.get_context("forkserver")
     fork.set_forkserver_preload(["safety.kills"])
+    with pytest.MonkeyPatch.context() as patch:  # its children then start in no time
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        forkserver.ensure_running()
     kills, lock = Kills(), threading.Lock()
 
     def one(number: int) -> None:
@@ -89,7 +94,8 @@ def _kill(
     victim = VICTIMS[number % len(VICTIMS)]
     runner = fork.Process(target=live, args=(str(path), str(folder), name), daemon=True)
     runner.start()
-    _wait(lambda: any(key[0] == "leases" for key in _keys(api)), 20)
+    _wait(lambda: any(key[0] == "leases" for key in _keys(api)), 60)
+    assert any(key[0] == "leases" for key in _keys(api)), "the runner did not begin"
     reaper = reaping.start(api, RUN)
     time.sleep(dice.uniform(0, HOLD_S + 1.0))  # noqa: TID251
     if "away" in victim:
