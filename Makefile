@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the set-up is skipped when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening kill-matrix kill-matrix-lab docs bench
+.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening safety kill-matrix kill-matrix-lab docs bench
 VENV := .venv
 BIN := $(VENV)/bin
 TARGET ?= kind
@@ -32,6 +32,10 @@ suites: setup ## the five suites on TARGET (default kind)
 
 hardening: setup ## the 53 hardening rows on TARGET, probes allowed
 	$(BIN)/pytest suites/test_hardening.py --chaos-target $(TARGET) --chaos-allow-probes --chaos-reports $(REPORTS)
+
+SAFETY ?=
+safety: setup ## proofs that nothing is left changed, without a cluster; SAFETY="--r6 1000 --r9 1000 --r10 100000"
+	@cd tests && ../$(BIN)/python -m safety.matrix $(SAFETY)
 
 kill-matrix: setup ## does each hardening row's sabotage turn it red? without a cluster
 	@cd tests && ../$(BIN)/python -m posture.kill_matrix

@@ -38,14 +38,31 @@ def check(run: Path) -> None:
     """Judge a run or review folder again, offline; the same record gives the same verdicts."""
     from acpchaos.check.judge import rejudge
     from acpchaos.check.posture.folder import is_review
-    from acpchaos.check.verdict import exit_code, merge
+    from acpchaos.check.verdict import Outcome, exit_code, merge
     from acpchaos.report.terminal import print_claims
 
     if is_review(run):
         sys.exit(_recheck_posture(run))
     judged = rejudge(run)
     print_claims(judged)
-    sys.exit(exit_code(merge(claim.verdict.outcome for claim in judged)))
+    outcomes = [claim.verdict.outcome for claim in judged]
+    if not _mutations_hold(run):
+        outcomes.append(Outcome.INCONCLUSIVE)
+    sys.exit(exit_code(merge(outcomes)))
+
+
+def _mutations_hold(run: Path) -> bool:
+    """Whether the journal of mutations is whole; True for runs from before there was one."""
+    from acpchaos.record.mutations import FILE, read_chain
+
+    if not (run / FILE).exists():
+        return True
+    chain = read_chain(run / FILE)
+    state = "broken" if chain.faults else "whole"
+    click.echo(f"mutations: {len(chain.calls)} calls, the chain of {FILE} is {state}")
+    for line in [*chain.faults, *(f"no outcome told: {each}" for each in chain.unfinished)]:
+        click.echo(f"  {line}")
+    return not chain.faults
 
 
 def _recheck_posture(path: Path) -> int:
@@ -140,12 +157,24 @@ def attest(row: str, text: str, owner: str, key: Path, target: str, path: Path) 
 @main.command()
 @click.argument("run", default="all")
 @click.option("--target", default="kind", show_default=True, help="target profile")
-def undo(run: str, target: str) -> None:
+@click.option("--reports", type=click.Path(path_type=Path), default=Path("reports"))
+def undo(run: str, target: str, reports: Path) -> None:
     """Revert everything that RUN (default: all) has changed and recorded. Safe to repeat."""
     from acpchaos.faults.undo import undo_run
+    from acpchaos.record.mutations import Mutations, file_of
     from acpchaos.target.profile import load_profile
 
-    reverted = undo_run(load_profile(target), run)
+    journals: list[Mutations] = []
+
+    def journal(each: str) -> Mutations:
+        journals.append(Mutations(file_of(reports, each)))
+        return journals[-1]
+
+    try:
+        reverted = undo_run(load_profile(target), run, hook_of=journal)
+    finally:
+        for each in journals:
+            each.close_if_possible()
     click.echo("\n".join(f"reverted {each}" for each in reverted) or "nothing was left changed")
 
 

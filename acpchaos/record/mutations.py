@@ -82,6 +82,11 @@ class Mutations:
             finally:
                 self.leave()
 
+    def close_if_possible(self) -> None:
+        """As `close`, where a full disk must not hide what else there is to tell."""
+        with suppress(JournalUnwritable):
+            self.close()
+
     def leave(self) -> None:
         """Close the file for this process only; the run goes on in another one."""
         if self._fd >= 0:
@@ -147,6 +152,14 @@ class Mutations:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
+
+
+def file_of(reports: Path, run_id: str) -> Path:
+    """Where an undo from outside of a run writes: the run's own journal, unless the run is sealed
+    or from elsewhere; then one beside it."""
+    folder = reports / run_id
+    known = folder.is_dir() and not (folder / "manifest.json").exists()
+    return (folder if known else reports / f"{folder.name}-undo") / FILE
 
 
 class Lenient:

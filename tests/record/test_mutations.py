@@ -135,3 +135,12 @@ def test_a_full_disk_keeps_a_change_from_being_made_but_not_the_way_back(
         journal.before("PATCH", "/n", {})
     lenient = journal.lenient()
     lenient.after(lenient.before("PATCH", "/n", {}), 200, "")
+
+
+def test_an_undo_writes_into_its_run_unless_that_is_sealed_or_unknown(tmp_path: Path) -> None:
+    run = tmp_path / "r"
+    assert mutations.file_of(tmp_path, "r") == tmp_path / "r-undo" / "mutations.ndjson"
+    run.mkdir()
+    assert mutations.file_of(tmp_path, "r") == run / "mutations.ndjson"
+    (run / "manifest.json").write_text("{}")
+    assert mutations.file_of(tmp_path, "r") == tmp_path / "r-undo" / "mutations.ndjson"

@@ -1,0 +1,123 @@
+"""The proofs of safety in one table, on the fake API server: python -m safety.matrix, from tests/.
+
+Ends with 1 where a figure falls short of its bar. The full numbers are those of the design: --r6
+1000 --r9 1000 --r10 100000; the defaults are the same proofs in a few minutes on a busy machine.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from safety import crash_points, fuzz, kills, races, signals
+
+COLUMNS = "{:<4} {:<44} {:<46} {:<7} {}"
+REVERTED_S = 2.0  # after a signal
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure against its bar; `short` says what falls short, line by line."""
+
+    id: str
+    what: str
+    bar: str
+    seen: str
+    short: list[str] = field(default_factory=list)
+
+
+def r6(count: int, seed: int) -> Iterator[Row]:
+    seen = kills.kill_at_random(count, seed)
+    most_s = kills.TTL_S + kills.GRACE_S
+    worst_s = max(seen.late_s, default=0.0)
+    late = [f"{each:.2f} s" for each in seen.late_s if each > most_s]
+    if seen.live < count / 4:
+        late.append(f"only {seen.live} kills found a fault live")
+    yield Row(
+        "R6", "SIGKILL of runner, reaper, both, API away", f"0 left, back within {most_s:g} s",
+        f"{seen.done} kills, {seen.live} live, {len(seen.left)} left, back after "
+        f"{statistics.median(seen.late_s or [0]):.2f} s, at most {worst_s:.2f} s",
+        seen.left + seen.broken + late,
+    )  # fmt: skip
+
+
+def r7(every: int) -> Iterator[Row]:
+    for name in crash_points.FAULTS:
+        seen = crash_points.enumerate_crashes(name, every)
+        clean = seen.points - len({each.split(" ")[0] for each in seen.dirty})
+        yield Row(
+            "R7", f"crash at every API call and journal write: {name}",
+            "100 % clean, journal = server's log",
+            f"{clean} of {seen.points} clean, {len(seen.unmatched)} unmatched, "
+            f"{len(seen.broken)} chains broken",
+            seen.dirty + seen.unmatched + seen.broken + ([] if seen.points else ["no point"]),
+        )  # fmt: skip
+
+
+def r8() -> Iterator[Row]:
+    for way in signals.WAYS:
+        seen = signals.stop(way)
+        short = list(seen.left)
+        if seen.clean_s > REVERTED_S:
+            short.append(f"{seen.clean_s:.1f} s until it was clean")
+        if seen.code == 0:
+            short.append("a stopped play ended with 0")
+        yield Row(
+            "R8", f"stopped in a drain by {way}", f"reverted within {REVERTED_S:g} s",
+            f"clean after {seen.clean_s:.2f} s, ended after {seen.ended_s:.1f} s with {seen.code}",
+            short,
+        )  # fmt: skip
+
+
+def r9(count: int) -> Iterator[Row]:
+    seen = races.play(count)
+    slow = [f"refused after {seen.refusal_s:.2f} s"] if seen.refusal_s > 1 else []
+    yield Row(
+        "R9", "races of two runs for one target", "0 double holders, refused within 1 s",
+        f"{seen.run} races, {seen.won} held, {len(seen.double)} double, refused within "
+        f"{seen.refusal_s:.2f} s", seen.double + seen.odd + slow,
+    )  # fmt: skip
+
+
+def r10(count: int) -> Iterator[Row]:
+    seen = fuzz.run(count, max(20, count // 500))
+    yield Row(
+        "R10", "fuzzed selectors, profiles, targets, arguments", "0 changes outside, all say why",
+        f"{seen.examples} examples, {seen.refused} refused, {len(seen.outside)} outside, "
+        f"{len(seen.silent)} without a reason", seen.outside + seen.silent,
+    )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--r6", type=int, default=24, help="random kills")
+    parser.add_argument("--r7", type=int, default=1, help="every n-th crash point")
+    parser.add_argument("--r9", type=int, default=200, help="races")
+    parser.add_argument("--r10", type=int, default=20_000, help="fuzzed selectors")
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 2**31)
+    parser.add_argument("--only", default="", help="ids, comma-separated")
+    given = parser.parse_args()
+    proofs: dict[str, Callable[[], Iterator[Row]]] = {
+        "R6": lambda: r6(given.r6, given.seed),
+        "R7": lambda: r7(given.r7),
+        "R8": r8,
+        "R9": lambda: r9(given.r9),
+        "R10": lambda: r10(given.r10),
+    }
+    wanted = given.only.split(",") if given.only else list(proofs)
+    print(f"seed {given.seed}\n" + COLUMNS.format("id", "what", "bar", "", "seen"), flush=True)
+    short = False
+    for name in wanted:
+        for row in proofs[name]():
+            short |= bool(row.short)
+            held = "short" if row.short else "held"
+            print(COLUMNS.format(row.id, row.what, row.bar, held, row.seen), flush=True)
+            for line in row.short[:10]:
+                print(f"       {line}", flush=True)
+    return int(short)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
