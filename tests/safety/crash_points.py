@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fake_api import scene
 from fake_api.server import FakeApi
+from faults.cases import CASES, allowing_all
 
 from acpchaos.faults.fault import Act, Fault
 from acpchaos.faults.pods import PodLoss
@@ -37,6 +38,12 @@ FAULTS: dict[str, Make] = {
     "pod_loss": lambda session: PodLoss(session, "acp", 2, 0.0, 0, 7, 10.0),
     "zone_drain": lambda session: ZoneDrain(session, "zone-a", 0, 20.0, 0.2, 20.0),
     "redis_wipe": lambda session: RedisWipe(session, 20.0),
+}
+# the rest of the catalogue, on the larger scene and with all consents
+CATALOGUE: dict[str, Make] = {
+    name: lambda session, build=case.build: build(allowing_all(session))  # type: ignore[misc]
+    for name, case in CASES.items()
+    if name not in FAULTS
 }
 RUN = "run-1"
 
@@ -85,13 +92,17 @@ def _live(
 def enumerate_crashes(name: str, every: int = 1) -> Tally:
     """Die at every step of this fault (or every n-th), then undo, and compare with before."""
     tally = Tally()
+    make, prepare = FAULTS.get(name) or CATALOGUE[name], target.fresh
+    if name in CATALOGUE:
+        prepare = target.fresh_and_whole
     with _scene() as (api, profile, folder):
-        whole = die(api, profile, folder / "whole", FAULTS[name], None)
+        prepare(api)
+        whole = die(api, profile, folder / "whole", make, None)
         for at in range(0, len(whole.steps), every):
-            target.fresh(api)
+            prepare(api)
             before = target.state(api)
             home = folder / str(at)
-            fate = die(api, profile, home, FAULTS[name], at)
+            fate = die(api, profile, home, make, at)
             if not fate.dead:  # an eviction was not asked again this time: the run was shorter
                 continue
             tally.points += 1
@@ -125,7 +136,6 @@ def _scene() -> Iterator[tuple[FakeApi, Profile, Path]]:
     api = FakeApi()
     try:
         with tempfile.TemporaryDirectory() as folder, target.impatient():
-            target.fresh(api)
             yield api, load_profile(scene.write_profile(api, Path(folder))), Path(folder)
     finally:
         api.close()

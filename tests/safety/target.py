@@ -16,8 +16,11 @@ from acpchaos import wait
 from acpchaos.record.mutations import read_chain
 
 MUTATING = ("POST", "PUT", "PATCH", "DELETE")
-# pods, volumes and leases come and go by themselves; counts of pods are compared below
-_TRANSIENT = ("pods", "persistentvolumes", "persistentvolumeclaims", "leases", "events")
+# these come and go by themselves, or tell who leads; pods are counted, claims named below
+_TRANSIENT = (
+    "pods", "persistentvolumes", "persistentvolumeclaims", "leases", "events", "endpoints",
+    "endpointslices",
+)  # fmt: skip
 _OWN = ("uid", "resourceVersion", "generation", "creationTimestamp")
 
 
@@ -39,6 +42,12 @@ def fresh(api: FakeApi) -> None:
     store.drop = both  # type: ignore[method-assign]
 
 
+def fresh_and_whole(api: FakeApi) -> None:
+    """The larger scene as new: six Redis nodes, Patroni, services of the cluster."""
+    fresh(api)
+    scene.whole(api)
+
+
 def state(api: FakeApi) -> dict[str, Any]:
     """Everything that a run must leave as it was, by kind, namespace and name."""
     with api.store.lock:
@@ -57,9 +66,16 @@ def state(api: FakeApi) -> dict[str, Any]:
             body = {k: v for k, v in item.items() if k not in ("status", "metadata", "kind")}
             body.pop("apiVersion", None)
             meta = {k: v for k, v in item["metadata"].items() if k not in _OWN and v}
-            spec = {k: v for k, v in (body.pop("spec", None) or {}).items() if v is not None}
-            kept[f"{plural}/{space}/{name}"] = body | {"metadata": meta, "spec": spec}
+            kept[f"{plural}/{space}/{name}"] = _pruned(body | {"metadata": meta})
         return kept | {"pods by label": pods}
+
+
+def _pruned(item: Any) -> Any:
+    """Without what is empty, which an API server does not store."""
+    if not isinstance(item, dict):
+        return item
+    pruned = {key: _pruned(value) for key, value in item.items()}
+    return {key: value for key, value in pruned.items() if value not in (None, {}, [])}
 
 
 def left_behind(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

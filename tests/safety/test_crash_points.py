@@ -17,6 +17,13 @@ def test_nothing_is_left_wherever_the_process_dies(name: str, every: int) -> Non
     assert (tally.dirty, tally.unmatched, tally.broken) == ([], [], [])
 
 
+@pytest.mark.parametrize("name", sorted(crash_points.CATALOGUE))
+def test_the_rest_of_the_catalogue_at_some_points(name: str) -> None:
+    tally = crash_points.enumerate_crashes(name, 47)
+    assert tally.points >= 2
+    assert (tally.dirty, tally.unmatched, tally.broken) == ([], [], [])
+
+
 def test_a_change_made_before_its_record_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def careless(self: ZoneDrain) -> None:
         for name, node in self.nodes.items():
