@@ -6,13 +6,13 @@ file with what this would write, so that the page cannot go stale.
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kubernetes.client import ApiClient
 
 from acpchaos.faults.catalogue import ENTRIES, Entry
-from acpchaos.faults.fault import Fault
+from acpchaos.faults.fault import Fault, Need
 from acpchaos.faults.session import Session
 from acpchaos.faults.undo import UndoLog
 from acpchaos.record.events import Clock
@@ -83,12 +83,18 @@ def _table(faults: list[tuple[Entry, Fault]]) -> Iterator[str]:
 def _rights(faults: list[tuple[Entry, Fault]]) -> Iterator[str]:
     yield "## Rights"
     yield ""
-    yield "What an account needs to change, beyond the undo record and reading; names by default."
+    yield "Beyond what every play needs and the undo record; with the default names. For the roles"
+    yield "that grant them see `acpchaos rbac`."
     yield ""
-    yield "| fault | needs |"
-    yield "| --- | --- |"
-    for name, needs in sorted({fault.name: fault.needs() for _, fault in faults}.items()):
-        yield f"| `{name}` | {', '.join(str(need) for need in needs) or 'nothing'} |"
+    yield "| fault | changes | reads |"
+    yield "| --- | --- | --- |"
+    known = {fault.name: (fault.needs(), fault.reads()) for _, fault in faults}
+    for name, (needs, reads) in sorted(known.items()):
+        yield f"| `{name}` | {_named(needs)} | {_named(reads)} |"
+
+
+def _named(needs: Iterable[Need]) -> str:
+    return ", ".join(str(need) for need in needs) or "nothing"
 
 
 def main() -> int:

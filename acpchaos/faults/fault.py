@@ -78,6 +78,10 @@ class Fault(ABC):
         """What the account must be allowed to do beyond reading and the undo record."""
         return ()
 
+    def reads(self) -> tuple[Need, ...]:
+        """What it and its witness read beyond what every play reads."""
+        return ()
+
     @abstractmethod
     def setup(self) -> tuple[str, ...]:
         """Choose and freeze the targets by UID; return their names, never none."""

@@ -36,6 +36,9 @@ class PodKill(Fault):
     def needs(self) -> tuple[Need, ...]:
         return (Need("delete", "Pod", self.space),)
 
+    def reads(self) -> tuple[Need, ...]:
+        return (Need("list", "Pod", self.space),)
+
     @abstractmethod
     def choose(self) -> tuple[list[Object], Blast]:
         """The pods to kill, all of them alive, and what their loss takes away."""

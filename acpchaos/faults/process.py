@@ -65,6 +65,10 @@ class ProcessSignal(Fault):
             return sending
         return (*sending, Need("create", "Pod", helpers, "exec"), Need("delete", "Pod", space))
 
+    def reads(self) -> tuple[Need, ...]:
+        helpers = self.session.profile.signals.namespace
+        return (Need("get", "Pod", self.session.namespace), Need("get", "Pod", helpers))
+
     def _no_shell(self, pod: Object) -> str:
         run = inside(self.cluster, self.session.namespace, reads=True)
         try:

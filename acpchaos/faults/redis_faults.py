@@ -8,9 +8,9 @@ may_disrupt.
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
-from acpchaos.errors import AcpchaosError, DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import AcpchaosError, DeadlinePassed, PreconditionUnmet, UsageError
 from acpchaos.faults import blast, health, witness_stores
 from acpchaos.faults.fault import Act, Fault, Need, Sight
 from acpchaos.faults.killing import PodKill, node_zones
@@ -36,6 +36,11 @@ class RedisKill(PodKill):
 
     def __init__(self, session: Session, role: Role, seed: int, recover_s: float) -> None:
         super().__init__(session, 0, recover_s)
+        if role not in get_args(Role):
+            roles = ", ".join(get_args(Role))
+            raise UsageError(
+                f"kill Redis nodes of role {role!r}", "no such role", f"one of {roles}"
+            )
         self.name = f"redis_kill_{role}"  # type: ignore[misc]
         self.role, self.seed = role, seed
         self.workload = session.profile.workloads.redis

@@ -51,6 +51,10 @@ def of_play(profile: Profile) -> set[Right]:
         rights.add(Right("get", each.kind, acp, name=each.name))
     rights.add(Right("get", "HorizontalPodAutoscaler", acp, name=workloads.acp.name))
     rights |= _exec(acp)
+    if profile.reaper.account:
+        space = profile.reaper.namespace or acp
+        rights |= {Right(verb, "Job", space) for verb in ("create", "delete")}
+        rights |= {Right(verb, "ConfigMap", space) for verb in ("create", "get", "delete")}
     for space, name in re.findall(r"secret:([\w.-]+)/([\w.-]+)/", profile.model_dump_json()):
         rights.add(Right("get", "Secret", space, name=name))
     return rights
@@ -64,13 +68,29 @@ def of_undo(profile: Profile) -> set[Right]:
 
 def of_fault(fault: Fault) -> set[Right]:
     """What this fault changes, by its own word, and what it and its witness read."""
-    rights = {Right(*need) for need in fault.needs()}
+    rights = {Right(*need) for need in (*fault.needs(), *fault.reads())}
     # a WebSocket begins with a GET, and Kubernetes 1.35 asks for create as well
     rights |= {right._replace(verb="get") for right in rights if right.sub == "exec"}
     acp = fault.session.namespace
     for verb, kind, everywhere in READS.get(fault.name, ()):
         rights.add(Right(verb, kind, "" if everywhere else acp))
     return rights
+
+
+def of_reaper(experiment: Path, profile: Profile) -> set[Right]:
+    """What the reaper needs to revert what one experiment changes, its kinds of change read from
+    what the fault itself may change."""
+    acp = profile.namespaces.acp
+    rights = {Right(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}
+    rights |= {Right(verb, "ConfigMap", acp) for verb in ("get", "patch", "delete")}
+    if profile.reaper.namespace not in ("", acp):
+        rights.add(Right("patch", "ConfigMap", profile.reaper.namespace))
+    with named(experiment, profile) as fault:
+        for need in fault.needs() if fault else ():
+            if need.sub:
+                continue  # commands and evictions are no way back
+            rights |= {Right("get", need.kind, need.namespace), Right(*need)}
+    return narrowed(rights)
 
 
 # By fault: verb, kind, and whether in all namespaces. A witness looks at whole collections.

@@ -35,6 +35,11 @@ class FieldFault(Fault):
     def needs(self) -> tuple[Need, ...]:
         return (Need("patch", self.where.kind, self.where.namespace),)
 
+    def reads(self) -> tuple[Need, ...]:
+        space = self.where.namespace
+        listed = tuple(Need("list", kind, space) for kind in ("Pod", "ReplicaSet"))
+        return (Need("get", self.where.kind, space), *listed)
+
     @abstractmethod
     def field(self) -> tuple[tuple[str, ...], object]:
         """Path of the field and what is to stand there."""
@@ -148,6 +153,11 @@ class ScaledDown(FieldFault):
                 "there is nothing to take away",
             )  # fmt: skip
         return targets
+
+    def reads(self) -> tuple[Need, ...]:
+        if not self.where.service:
+            return super().reads()
+        return (*super().reads(), Need("list", "EndpointSlice", self.where.namespace))
 
     def field(self) -> tuple[tuple[str, ...], object]:
         return fields.REPLICAS, self.keep

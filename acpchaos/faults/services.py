@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import blast, health
-from acpchaos.faults.fault import Act
+from acpchaos.faults.fault import Act, Need
 from acpchaos.faults.killing import PodKill, node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.faults.workloads import of_service, pods_of, settled
@@ -30,6 +30,10 @@ class ServiceKill(PodKill):
         self.where = of_service(session, what)
         self.name, self.disrupts = f"{what}_kill", what  # type: ignore[misc]
         self.space, self.count, self.seed = self.where.namespace, count, seed
+
+    def reads(self) -> tuple[Need, ...]:
+        workload = Need("get", self.where.kind, self.space)
+        return (*super().reads(), workload, Need("list", "ReplicaSet", self.space))
 
     def choose(self) -> tuple[list[Object], blast.Blast]:
         kind, namespace, name = self.where[:3]

@@ -48,6 +48,10 @@ class SqlStore:
             )
         return table, pods
 
+    def reads(self) -> tuple[Need, ...]:
+        """Where Patroni may keep its lock; the undo record has ConfigMaps listed anyway."""
+        return (Need("list", "Endpoints", self.session.namespace),)
+
     def why_not(self) -> str:
         """Why no leader can be hurt here; empty when one can."""
         if self.session.profile.experiments.sql_manager != "patroni":
@@ -68,6 +72,9 @@ class SqlKill(PodKill):
 
     def available(self) -> str:
         return self.store.why_not() or super().available()
+
+    def reads(self) -> tuple[Need, ...]:
+        return (*super().reads(), *self.store.reads())
 
     def choose(self) -> tuple[list[Object], blast.Blast]:
         table, pods = self.store.whole()
@@ -118,6 +125,9 @@ class SqlSwitchover(Fault):
 
     def needs(self) -> tuple[Need, ...]:
         return (Need("create", "Pod", self.session.namespace, "exec"),)
+
+    def reads(self) -> tuple[Need, ...]:
+        return self.store.reads()
 
     def setup(self) -> tuple[str, ...]:
         table, pods = self.store.whole()

@@ -5,9 +5,10 @@ Room: faults. Pods are found by their owners' UIDs, not by labels, which anyone 
 
 from typing import NamedTuple
 
+from acpchaos.errors import UsageError
 from acpchaos.faults.session import Session
 from acpchaos.target.cluster import Cluster, Object
-from acpchaos.target.profile import ClusterService, Workload
+from acpchaos.target.profile import ClusterService
 
 
 class Where(NamedTuple):
@@ -60,11 +61,14 @@ def ordinal(pod: Object) -> tuple[int, str]:
 
 def of_workload(session: Session, what: str) -> Where:
     """A workload of ACP or its stores by its name in the profile."""
-    workload: Workload = getattr(session.profile.workloads, what)
+    workload = session.workload(what, ("acp", "workers", "sql", "analytics"))
     return Where(workload.kind, session.namespace, workload.name, what)
 
 
 def of_service(session: Session, what: str) -> Where:
     """A service of the cluster by its name in the profile."""
+    known = type(session.profile.services).model_fields
+    if what not in known:
+        raise UsageError(f"use service {what!r}", "there is none", f"one of {', '.join(known)}")
     service: ClusterService = getattr(session.profile.services, what)
     return Where(service.kind, service.namespace, service.name, "", service.service)

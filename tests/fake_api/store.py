@@ -234,13 +234,15 @@ class Store:
             return
         if kind == "StatefulSet":
             names = [f"{owner['metadata']['name']}-{i}" for i in range(spec["replicas"])]
-            self._end([pod for pod in pods if pod["metadata"]["name"] not in names])
+            own = [pod for pod in pods if owned_by(pod, owner)]
+            self._end([pod for pod in own if pod["metadata"]["name"] not in names])
             missing = [name for name in names if ("pods", space, name) not in self.objects]
         else:
             going = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
             count = spec["replicas"] - len(going)
-            self._end(going[spec["replicas"] :])
-            old = [pod for pod in going if pod.get("_template") != template_of(owner)]
+            own = [pod for pod in going if owned_by(pod, owner)]
+            self._end(own[spec["replicas"] :])
+            old = [pod for pod in own if pod.get("_template") != template_of(owner)]
             if len(going) == len(pods) and count == 0 and all(ready(pod) for pod in pods):
                 self._end(old[:1])  # a rolling update, one pod at a time
             name = owner["metadata"]["name"]
@@ -347,6 +349,11 @@ def ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions") or []
     ok = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     return ok and "deletionTimestamp" not in pod["metadata"]
+
+
+def owned_by(pod: Object, owner: Object) -> bool:
+    references = pod["metadata"].get("ownerReferences") or []
+    return any(each["uid"] == owner["metadata"]["uid"] for each in references)
 
 
 def template_of(owner: Object) -> str:

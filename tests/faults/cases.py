@@ -1,6 +1,7 @@
 """Every fault that strikes through the API or an exec, as tests build it, and what can spoil it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from fake_api import processes
@@ -18,6 +19,17 @@ POD = r"DELETE /api/v1/namespaces/[^/]+/pods/[^/]+$"
 FIELD = r"PATCH /apis/apps/v1/namespaces/[^/]+/(deployments|statefulsets)/[^/]+$"
 HELPER = r"POST /api/v1/namespaces/kube-system/pods$"
 EXEC = r"GET /api/v1/namespaces/[^/]+/pods/[^/]+/exec$"
+
+
+def allowing_all(session: Session) -> Session:
+    """The same session; its profile lets everything be disrupted, signals from node pods, too."""
+    words = ("acp", "nodes", "redis", "sql", "analytics", "dns", "metrics", "ingress")
+    experiments = session.profile.experiments.model_copy(update={"may_disrupt": words})
+    signals = session.profile.signals.model_copy(update={"node_pods": True})
+    return replace(
+        session,
+        profile=session.profile.model_copy(update={"signals": signals, "experiments": experiments}),
+    )
 
 
 class Case(NamedTuple):
@@ -56,7 +68,9 @@ def _flushed(api: FakeApi, stores: Stores, fault: Fault) -> None:
 
 
 def _moved(api: FakeApi, stores: Stores, fault: Fault) -> None:
-    stores.lead("postgresql", "postgresql-2")
+    assert isinstance(fault, sql_faults.SqlSwitchover)
+    name = fault.store.workload.name
+    stores.lead(name, f"{name}-2")
 
 
 def _restarted(api: FakeApi, stores: Stores, fault: Fault) -> None:
@@ -68,15 +82,16 @@ def _restarted(api: FakeApi, stores: Stores, fault: Fault) -> None:
 
 
 def _killing(build: Callable[[Session], Fault]) -> Case:
-    other = f"/api/v1/namespaces/{NAMESPACE}/pods/timescaledb-1"
+    other = f"/api/v1/namespaces/{NAMESPACE}/pods/postgresql-2"  # leads nothing
     return Case(build, POD, other, "/api/v1/namespaces/elsewhere/pods/acp-0", _pods_die)
 
 
-def _held_down(what: str, name: str) -> Case:
+def _held_down(what: str) -> Case:
     def build(session: Session) -> Fault:
         return scaling.held_down(session, what, QUICK_S, QUICK_S)
 
-    other = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/timescaledb"
+    spared = "postgresql" if what == "analytics" else "timescaledb"
+    other = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/{spared}"
     elsewhere = "/apis/apps/v1/namespaces/elsewhere/deployments/coredns"
     return Case(build, FIELD, other, elsewhere, _scaled)
 
@@ -99,16 +114,21 @@ CASES: dict[str, Case] = {
     "redis_kill_shard": _redis("shard"),
     "redis_kill_majority": _redis("majority"),
     "sql_kill_leader": _killing(lambda s: sql_faults.SqlKill(s, "sql", QUICK_S)),
+    "analytics_kill_leader": _killing(lambda s: sql_faults.SqlKill(s, "analytics", QUICK_S)),
     "rolling_restart": Case(
         _restart, FIELD, f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/acp-workers",
         "/apis/apps/v1/namespaces/elsewhere/deployments/acp", _pods_die,
     ),
-    "sql_minority": _held_down("sql", "postgresql"),
-    "dns_gone": _held_down("dns", "coredns"),
-    "metrics_gone": _held_down("metrics", "metrics-server"),
+    "sql_minority": _held_down("sql"),
+    "analytics_minority": _held_down("analytics"),
+    "dns_gone": _held_down("dns"),
+    "metrics_gone": _held_down("metrics"),
     "redis_flush": Case(lambda s: redis_faults.RedisFlush(s, QUICK_S), "", "", "", _flushed),
     "sql_switchover": Case(
         lambda s: sql_faults.SqlSwitchover(s, "sql", 1, QUICK_S), "", "", "", _moved
+    ),
+    "analytics_switchover": Case(
+        lambda s: sql_faults.SqlSwitchover(s, "analytics", 1, QUICK_S), "", "", "", _moved
     ),
     "process_kill": Case(
         lambda s: process.ProcessKill(s, "acp", 1, 1, QUICK_S), HELPER, "", "", _restarted
@@ -117,7 +137,7 @@ CASES: dict[str, Case] = {
         lambda s: process.ProcessFreeze(s, "acp", 1, 1, 20, QUICK_S), HELPER, "", "", _restarted
     ),
 }  # fmt: skip
-BY_EXEC = ("redis_flush", "sql_switchover")
+BY_EXEC = ("redis_flush", "sql_switchover", "analytics_switchover")
 BY_HELPER = ("process_kill", "process_freeze")
 SEEN_BY_API = ("pod_loss", "workers_loss", "ingress_kill")  # and nothing of them is undone
 SEVERAL = ("pod_loss", "workers_loss", "redis_kill_shard", "redis_kill_majority")

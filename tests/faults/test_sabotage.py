@@ -4,7 +4,7 @@ The spoiling happens in the API server or in the store, so injector, witness and
 as they are. The same faults unspoiled must be judged installed, else this page would prove nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from acpchaos.errors import AcpchaosError, PreconditionUnmet
 from acpchaos.faults import killing, process, redis_faults, scaling, sql_faults
 from acpchaos.faults.fault import Act, Fault
 from acpchaos.faults.session import Session
-from faults.cases import BY_EXEC, BY_HELPER, CASES, SEEN_BY_API, SEVERAL
+from faults.cases import BY_EXEC, BY_HELPER, CASES, SEEN_BY_API, SEVERAL, allowing_all
 from faults.told import undo_records, witnesses
 
 Spoil = Callable[[FakeApi, Stores, Fault], None]
@@ -37,12 +37,9 @@ def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
 
 
 @pytest.fixture
-def ready(session: Session, stores: Stores) -> Iterator[Session]:
-    """A session whose profile lets signals be sent from node pods."""
-    signals = session.profile.signals.model_copy(update={"node_pods": True})
-    profile = session.profile.model_copy(update={"signals": signals})
-    yield Session(profile, session.cluster, session.run_id, session.journal, session.clock,
-                  session.undo)  # fmt: skip
+def ready(session: Session, stores: Stores) -> Session:
+    """On the larger scene, with all consents."""
+    return allowing_all(session)
 
 
 def struck(fault: Fault, spoil: Spoil, api: FakeApi, stores: Stores) -> list[str]:
@@ -110,7 +107,7 @@ def wrong_selector(api: FakeApi, stores: Stores, name: str) -> Spoil:
         if name in BY_EXEC:
             targets = ("redis-cluster-0", "redis-cluster-1", "redis-cluster-2")
             stores.instead = dict.fromkeys(targets, "redis-cluster-5")
-            stores.instead["postgresql-0"] = "timescaledb-0"
+            stores.instead |= {"postgresql-0": "timescaledb-0", "timescaledb-0": "postgresql-0"}
         elif name in BY_HELPER:
             other = api.store.get(("pods", NAMESPACE, "redis-cluster-0"))
             wrong = other["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
