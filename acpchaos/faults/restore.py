@@ -48,6 +48,8 @@ class Restore(Fault):
             return "the profile says that the SQL store has no backup that this can drive"
         if self.session.profile.credentials.m2m is None:
             return "the profile has no credentials.m2m to ask the restored ACP with"
+        if self.session.profile.credentials.m2m.auth != "client_secret_basic":
+            return "the restored ACP is asked by client_secret_basic, credentials.m2m is not for it"
         return super().available()
 
     def needs(self) -> tuple[Need, ...]:
