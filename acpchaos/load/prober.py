@@ -31,6 +31,7 @@ from acpchaos.wait import eventually
 
 TIMEOUT_S = 1.0  # a token that takes longer is an outage to whoever waits for it
 START_S = 15.0
+DISCOVERY_S = 30.0  # a target that still settles; after that it is not there
 BLIND_S = 1.0  # a probe begun later than this saw another moment than it was due to see
 
 
@@ -56,10 +57,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan(profile: Profile, run_dir: Path) -> Plan:
-    """Token requests five times a second, keys twice: cheap enough to run beside any load."""
+    """Token requests five times a second, keys twice: cheap enough to run beside any load.
+    DeadlinePassed where no discovery document can be had."""
     m2m = settings.account(profile.credentials.m2m)
     ca_file = str(profile.service.ca_file or "")
-    ends = oidc.discover(Plain(ca_file), profile.service.issuer("jwt"))
+    issuer = profile.service.issuer("jwt")
+    ends = eventually(
+        f"the discovery document of {issuer}", lambda: oidc.discover(Plain(ca_file), issuer),
+        DISCOVERY_S, transient=(oidc.StepFailed,),
+    )  # fmt: skip
     return Plan(probes=_probes(ends, m2m), ca_file=ca_file, events=str(run_dir / "events"))
 
 

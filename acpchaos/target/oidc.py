@@ -138,7 +138,8 @@ def discover(send: Send, issuer: str) -> Endpoints:
     answer = send("discovery", "GET", url, good=holds("token_endpoint"))
     found = answer.json()
     if answer.status != 200 or "token_endpoint" not in found:
-        raise StepFailed("discovery", answer, "no discovery document")
+        seen = f"HTTP {answer.status}" if answer.status else error_class(answer)
+        raise StepFailed("discovery", answer, f"no discovery document ({seen})")
     aliases = found.get("mtls_endpoint_aliases") or {}
     return Endpoints(
         issuer=found.get("issuer", issuer),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from acpchaos.errors import DeadlinePassed
+from acpchaos.load import prober as probing
 from acpchaos.load.prober import Prober
 from acpchaos.record.events import Gap, Request
 from acpchaos.record.journal import read_journal
@@ -87,3 +89,15 @@ def test_a_suspended_prober_says_it_was_blind(prober, tmp_path):
     blind = [e for e in found if isinstance(e, Gap)]
     assert blind and {e.recorder for e in blind} == {"prober"}
     assert max(e.t_ns - e.from_ns for e in blind) > 1.2e9
+
+
+def test_no_discovery_document_is_told_as_what_was_awaited(
+    issuer, make_profile, tmp_path, monkeypatch
+):
+    profile = make_profile(issuer)
+    issuer.unavailable = True
+    monkeypatch.setattr(probing, "DISCOVERY_S", 0.2)
+    with pytest.raises(DeadlinePassed) as told:
+        probing.plan(profile, tmp_path)
+    assert f"{issuer.base_url}/acme/main" in told.value.attempted
+    assert "no discovery document (HTTP 503)" in told.value.seen
