@@ -200,7 +200,10 @@ def plan(experiment: Path, target: str, given: tuple[str, ...]) -> None:
 @click.option("--target", default="kind", show_default=True, help="target profile")
 @click.option("--account", default="acp-system/acpchaos", show_default=True, metavar="NS/NAME")
 @click.option("--name", default="acpchaos", show_default=True, help="of all roles and bindings")
-def rbac(experiments: tuple[Path, ...], target: str, account: str, name: str) -> None:
+@click.option("--reaper", is_flag=True, help="those of the reaper in the cluster instead")
+def rbac(
+    experiments: tuple[Path, ...], target: str, account: str, name: str, reaper: bool
+) -> None:  # fmt: skip
     """Print the least roles that EXPERIMENTS (default: all) need, bound to a service account.
 
     Nothing is asked of a cluster. Apply it with: acpchaos rbac | kubectl apply -f -
@@ -215,7 +218,8 @@ def rbac(experiments: tuple[Path, ...], target: str, account: str, name: str) ->
         raise click.UsageError("--account needs NAMESPACE/NAME")
     profile = load_profile(target)
     files = experiments or sorted((PROJECT / "experiments").glob("*.yaml"))
-    wanted = [right for file in files for right in rights.of_experiment(file, profile)]
+    of = rights.of_reaper if reaper else rights.of_experiment
+    wanted = [right for file in files for right in of(file, profile)]
     made = rights.manifests(name, wanted, (space, account_name))
     click.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
 

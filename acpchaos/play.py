@@ -20,7 +20,7 @@ import msgspec
 from acpchaos.check.judge import rejudge
 from acpchaos.check.verdict import JudgedClaim
 from acpchaos.errors import PreconditionUnmet, TargetLeftDirty
-from acpchaos.faults import health, load_surge, rights, toolkit
+from acpchaos.faults import arming, health, load_surge, rights, toolkit
 from acpchaos.load import surge
 from acpchaos.load.ledger import Ledger
 from acpchaos.load.observe import observe
@@ -90,6 +90,7 @@ def play(
         lock = parts.enter_context(Lock(cluster, profile.namespaces.acp, meta.run_id))
         folder = RunFolder.create(home, meta)
         progress.say(f"run {meta.run_id}, seed {seed}")
+        progress.say(parts.enter_context(arming.armed(cluster, profile, meta.run_id)))
         _Play(meta, folder, profile, target, cluster, progress, lock.lost).run()
     judged = rejudge(folder.path)
     write_evidence([folder.path], folder.evidence)

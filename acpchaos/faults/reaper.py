@@ -308,11 +308,18 @@ def main() -> int:
         api, settings["ACPCHAOS_RUN"], settings["ACPCHAOS_NAMESPACE"], settings["ACPCHAOS_RECORD"],
         once=bool(settings.get("ACPCHAOS_ONCE")),
     )  # fmt: skip
-    print(f"armed for {reaper.run}", flush=True)
+    space, _, myself = settings.get("ACPCHAOS_SELF", "").partition("/")
+    told = False
     while True:
         try:
             if (code := reaper.round()) is not None:
                 return code
+            if not told:  # Lease and record could be read
+                print(f"armed for {reaper.run}", flush=True)
+                said = {"data": {"armed": settings.get("ACPCHAOS_NODE") or "unknown"}}
+                told = not myself or "code" not in api.call(
+                    "PATCH", "ConfigMap", space, myself, said
+                )
         except Away as error:
             reaper.lost_sight()
             print(error, file=sys.stderr, flush=True)

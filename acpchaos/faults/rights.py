@@ -54,7 +54,7 @@ def of_play(profile: Profile) -> set[Right]:
     if profile.reaper.account:
         space = profile.reaper.namespace or acp
         rights |= {Right(verb, "Job", space) for verb in ("create", "delete")}
-        rights |= {Right(verb, "ConfigMap", space) for verb in ("create", "get", "delete")}
+        rights |= {Right(verb, "ConfigMap", space) for verb in ("create", "get")}
     for space, name in re.findall(r"secret:([\w.-]+)/([\w.-]+)/", profile.model_dump_json()):
         rights.add(Right("get", "Secret", space, name=name))
     return rights
@@ -78,8 +78,7 @@ def of_fault(fault: Fault) -> set[Right]:
 
 
 def of_reaper(experiment: Path, profile: Profile) -> set[Right]:
-    """What the reaper needs to revert what one experiment changes, its kinds of change read from
-    what the fault itself may change."""
+    """What the reaper needs to take back what one experiment changes, and no more of that."""
     acp = profile.namespaces.acp
     rights = {Right(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}
     rights |= {Right(verb, "ConfigMap", acp) for verb in ("get", "patch", "delete")}
@@ -87,10 +86,19 @@ def of_reaper(experiment: Path, profile: Profile) -> set[Right]:
         rights.add(Right("patch", "ConfigMap", profile.reaper.namespace))
     with named(experiment, profile) as fault:
         for need in fault.needs() if fault else ():
-            if need.sub:
-                continue  # commands and evictions are no way back
-            rights |= {Right("get", need.kind, need.namespace), Right(*need)}
+            if not need.sub and _takes_back(fault.name if fault else "", need.verb, need.kind):
+                rights |= {Right("get", need.kind, need.namespace), Right(*need)}
     return narrowed(rights)
+
+
+def _takes_back(fault: str, verb: str, kind: str) -> bool:
+    """Whether a fault's own right is also its way back: fields are patched again, what is deleted
+    is made again; what is made is deleted, and so is the pod of a process that stays stopped."""
+    if verb == "patch":
+        return kind not in ("Secret", "ConfigMap")  # copies in a namespace that is deleted
+    if verb == "delete":
+        return kind == "Namespace" or fault.startswith("process_")
+    return (verb, kind) == ("create", "StatefulSet")
 
 
 # By fault: verb, kind, and whether in all namespaces. A witness looks at whole collections.

@@ -34,7 +34,7 @@ class UndoLog:
         self._cluster, self._namespace, self.run_id = cluster, namespace, run_id
         self._healing = cluster.healing()
         self._journal, self._clock, self._begun = journal, clock, False
-        self._name = "acpchaos-undo-" + re.sub(r"[^a-z0-9.-]+", "-", run_id.lower()).strip("-.")
+        self._name = record_name(run_id)
 
     def record(self, change: Change) -> str:
         """Make the record durable in the cluster; only then may the change be made."""
@@ -161,6 +161,11 @@ def _change(key: str, text: str) -> Change:
         return {"kind": str(change["kind"]), "name": str(change["name"])} | change
     except (ValueError, KeyError, TypeError):
         return {"kind": "unreadable", "name": f"entry {key}"}
+
+
+def record_name(run_id: str) -> str:
+    """Name of the ConfigMap that holds a run's undo record."""
+    return "acpchaos-undo-" + re.sub(r"[^a-z0-9.-]+", "-", run_id.lower()).strip("-.")
 
 
 def recorded_runs(cluster: Cluster, namespace: str) -> list[str]:

@@ -309,6 +309,24 @@ class Probes(Section):
     outside: str = ""
 
 
+class Reaper(Section):
+    """The Job that takes back what a run left when it died. Without an `account` there is none.
+
+    `account` is a service account of `namespace` (by default ACP's) with the roles that
+    `acpchaos rbac --reaper` prints; `image`: one with python3 that nodes spared from faults run.
+    """
+
+    account: str = ""
+    namespace: str = ""
+    image: str = ""
+
+    @model_validator(mode="after")
+    def _has_an_image(self) -> "Reaper":
+        if self.account and not self.image:
+            raise ValueError("a reaper with an account needs an image with python3")
+        return self
+
+
 class Profile(Section):
     """A whole target profile."""
 
@@ -325,6 +343,7 @@ class Profile(Section):
     signals: Signals = Signals()
     posture: Posture = Posture()
     probes: Probes = Probes()
+    reaper: Reaper = Reaper()
 
 
 def load_profile(name_or_path: str | Path) -> Profile:

@@ -13,8 +13,11 @@ from acpchaos.faults import reaper
 from acpchaos.target.kinds import KINDS
 
 
-def start(api: FakeApi, run: str, *, once: bool = False) -> subprocess.Popen[str]:
-    """-I -S: neither this project nor any installed package can be imported."""
+def start(
+    api: FakeApi, run: str, *, once: bool = False, env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """-I -S: neither this project nor any installed package can be imported. `env` adds to or
+    replaces what it is told."""
     own = {
         "ACPCHAOS_API": f"http://{api.host}",
         "ACPCHAOS_RUN": run,
@@ -25,6 +28,6 @@ def start(api: FakeApi, run: str, *, once: bool = False) -> subprocess.Popen[str
         "PATH": os.environ["PATH"],
     }
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(Path(reaper.__file__))], env=own, text=True,
+        [sys.executable, "-I", "-S", str(Path(reaper.__file__))], env=own | (env or {}), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
