@@ -100,7 +100,7 @@ ENTRIES: tuple[Entry, ...] = (
         "rolling-restart.yaml", "the annotation kubectl.kubernetes.io/restartedAt of the template",
         "recorded: the annotation as it was, which is a second rolling restart",
         "no pod of before is left and as many new ones of the same Deployment are ready", "",
-        "workload (of a single pod)",
+        "workload (of a single pod, or of all with Recreate)",
     ),
     _signal(
         "kill", lambda s: process.ProcessKill(s, "acp", 1, 0, 0.0),

@@ -191,8 +191,8 @@ class RollingRestart(FieldFault):
         return fields.RESTARTED_AT, f"{moment}-{self.session.run_id}"
 
     def radius(self, zones: dict[str, str]) -> blast.Blast:
-        """One at a time; of a single pod, all."""
-        return blast.of_pods(self.pods[:1], self.pods, zones)
+        """As many as the Deployment's strategy takes at once, and one that is being replaced."""
+        return blast.of_pods(self.pods[: at_once(self.found)], self.pods, zones)
 
     def reached(self, found: Object) -> bool:
         return settled(found)
@@ -201,6 +201,18 @@ class RollingRestart(FieldFault):
         old = {pod["metadata"]["uid"] for pod in self.pods}
         uid = self.found["metadata"]["uid"]
         return witness.all_renewed(self.cluster, self.where.namespace, uid, old)
+
+
+def at_once(deployment: Object) -> int:
+    """How many pods a rolling update takes away at once: maxUnavailable, rounded down as the
+    controller does (default 25 %), and at least the one that is being replaced."""
+    spec = deployment["spec"]
+    wanted, strategy = int(spec.get("replicas", 1)), spec.get("strategy") or {}
+    if strategy.get("type") == "Recreate":
+        return wanted
+    most = str((strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%"))
+    count = int(most.rstrip("%")) * wanted // 100 if most.endswith("%") else int(most)
+    return min(wanted, max(1, count))
 
 
 _act: Act | None = None

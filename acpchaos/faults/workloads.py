@@ -71,4 +71,6 @@ def of_service(session: Session, what: str) -> Where:
     if what not in known:
         raise UsageError(f"use service {what!r}", "there is none", f"one of {', '.join(known)}")
     service: ClusterService = getattr(session.profile.services, what)
-    return Where(service.kind, service.namespace, service.name, "", service.service)
+    # without metrics the autoscaler is blind, and sees again some time after they are back
+    part = "autoscaler" if what == "metrics" and session.profile.experiments.hpa else ""
+    return Where(service.kind, service.namespace, service.name, part, service.service)

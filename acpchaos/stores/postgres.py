@@ -13,7 +13,7 @@ from acpchaos.stores.exec import Exec
 
 CLUSTER = ("curl", "-sf", "--max-time", "5", "http://127.0.0.1:8008/cluster")
 SWITCHOVER = (
-    "curl", "-sS", "--fail-with-body", "--max-time", "80", "-X", "POST",
+    "curl", "-s", "--fail-with-body", "--max-time", "80", "-X", "POST",
     "http://127.0.0.1:8008/switchover",
 )  # fmt: skip
 MARKER_TABLE = "acpchaos_marker"

@@ -124,6 +124,8 @@ def whole(api: FakeApi) -> Stores:
             image = {"name": container, "image": f"lab/{container}:1", "readinessProbe": probe}
             spec = store.get((plural, NAMESPACE, name))["spec"]
             spec["template"] = {"metadata": {}, "spec": {"containers": [image]}}
+    meta = {"name": "acp", "namespace": NAMESPACE}
+    store.put("horizontalpodautoscalers", {"metadata": meta, "spec": {}})
     elsewhere = {"metadata": {"name": "elsewhere", "labels": {"acpchaos.io/allowed": "true"}}}
     store.put("namespaces", elsewhere)
     for space, name, count in (

@@ -207,6 +207,8 @@ class Store:
             for owner in self.items(plural, "", "", ""):
                 owner["status"] = self._status(owner)
         processes.run_helpers(self)
+        for scaler in self.items("horizontalpodautoscalers", "", "", ""):
+            self._autoscale(scaler)
         for piece in self.items("endpointslices", "", "", ""):
             if "_selector" in piece:
                 selector = {"matchLabels": piece["_selector"]}
@@ -217,6 +219,16 @@ class Store:
             unhealthy = sum(not ready(pod) for pod in pods)
             allowed = max(0, budget["spec"]["maxUnavailable"] - unhealthy)
             budget["status"] = {"disruptionsAllowed": allowed}
+
+    def _autoscale(self, scaler: Object) -> None:
+        """It sees as long as the metrics server serves, where the scene has one."""
+        server = self.objects.get(("deployments", "kube-system", "metrics-server"))
+        if server is not None:
+            sees = str(server["status"]["readyReplicas"] > 0)
+            scaler["status"] = {"conditions": [
+                {"type": "AbleToScale", "status": "True"},
+                {"type": "ScalingActive", "status": sees},
+            ]}  # fmt: skip
 
     def _selected(self, namespace: str, spec: Object) -> list[Object]:
         wanted = spec["selector"]["matchLabels"]

@@ -191,3 +191,39 @@ def test_order_in_which_a_stateful_set_ends_its_pods() -> None:
     assert [p["metadata"]["name"] for p in sorted(pods, key=workloads.ordinal)] == [
         "s-0", "s-2", "s-10",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("strategy", "replicas", "taken"),
+    [
+        ({}, 3, 1),
+        ({}, 8, 2),
+        ({"type": "Recreate"}, 3, 3),
+        ({"rollingUpdate": {"maxUnavailable": 2}}, 3, 2),
+        ({"rollingUpdate": {"maxUnavailable": "50%"}}, 3, 1),
+        ({"rollingUpdate": {"maxUnavailable": "100%"}}, 3, 3),
+        ({"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}, 3, 1),
+        ({"rollingUpdate": {"maxUnavailable": 9}}, 3, 3),
+    ],
+)
+def test_pods_that_a_restart_takes_at_once(strategy: Object, replicas: int, taken: int) -> None:
+    assert scaling.at_once({"spec": {"replicas": replicas, "strategy": strategy}}) == taken
+
+
+def test_restart_of_all_pods_at_once_needs_that_consent(api: FakeApi, session: Session) -> None:
+    with api.store.lock:
+        api.store.get(("deployments", NAMESPACE, "acp"))["spec"]["strategy"] = {"type": "Recreate"}
+    fault = scaling.RollingRestart(session, workloads.of_workload(session, "acp"), 8.0, 8.0)
+    fault.setup()
+    assert fault.blast is not None and fault.blast.loses == ("workload",)
+
+
+def test_metrics_are_back_when_the_autoscaler_sees_again(api: FakeApi, session: Session) -> None:
+    def sees() -> bool:
+        found = session.cluster.get("HorizontalPodAutoscaler", "acp", NAMESPACE)
+        return bool(found["status"]["conditions"][1]["status"] == "True")
+
+    act = Act(held(session, "metrics"))
+    act.strike()
+    assert not sees()
+    assert act.heal()["saw"] == "AbleToScale=True, ScalingActive=True"
