@@ -59,8 +59,9 @@ def add_markers(namespace: str, workload: Workload) -> Change:
 
 
 def describe(change: Change) -> str:
-    """Short name of a change for people, e.g. `cordon worker-2`."""
-    return f"{change['kind']} {change['name']}"
+    """Short name of a change for people, e.g. `cordon worker-2`, `field coredns spec.replicas`."""
+    where = f" {'.'.join(change['path'])}" if "path" in change else ""
+    return f"{change['kind']} {change['name']}{where}"
 
 
 def _uncordon(cluster: Cluster, run_id: str, change: Change) -> None:
