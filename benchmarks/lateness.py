@@ -11,7 +11,7 @@ from benchmarks.table import Row
 RATE_PER_S = 5000
 USERS = 200
 WARM_S, LEAST_S = 2.0, 1.0
-START_S = 3.0  # Locust counts its own start into the run time
+START_S = 8.0  # Locust counts its own start into the run time, long on a busy machine
 P99_MS, MOST_MS = 2.0, 15.0
 
 
