@@ -40,13 +40,15 @@ KILLED_FAULTS = ("zone_drain", "redis_wipe")
 
 @dataclass
 class Kills:
-    """What all kills came to. `late_s` are seconds from the kill until the state was back."""
+    """What all kills came to. `late_s` are seconds until the state was back, from the kill, or from
+    when the API server answered or a reaper was armed again."""
 
     done: int = 0
     live: int = 0  # kills that found something recorded
     left: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)  # of late_s
 
 
 def live(profile_path: str, home: str, name: str) -> None:
@@ -64,7 +66,7 @@ def live(profile_path: str, home: str, name: str) -> None:
             undo.revert_all()
 
 
-def kill_at_random(count: int, seed: int, workers: int = 3) -> Kills:
+def kill_at_random(count: int, seed: int, workers: int = 2) -> Kills:
     """`count` kills; each worker has a server of its own, since most of it is waiting."""
     fork = multiprocessing.get_context("forkserver")
     fork.set_forkserver_preload(["safety.kills"])
@@ -106,6 +108,8 @@ def _kill(
         reaper.kill()
         reaper.communicate()
         reaper = reaping.start(api, RUN)  # as its Job does
+        assert reaper.stdout is not None
+        reaper.stdout.readline()  # armed: how long its Job takes is not its own time
     if "away" in victim:
         time.sleep(OUTAGE_S)  # noqa: TID251
         api.closing = False
@@ -117,8 +121,10 @@ def _kill(
     with lock:
         kills.done += 1
         kills.live += recorded
-        kills.late_s += [back_s] if recorded else []
         label = f"kill {number} of {victim} in {name}"
+        if recorded:
+            kills.late_s.append(back_s)
+            kills.labels.append(label)
         kills.left += [f"{label}: {each}" for each in left]
         if reaper.returncode:
             kills.left.append(f"{label}: the reaper ended with {reaper.returncode}: {said[-300:]}")

@@ -60,7 +60,11 @@ def r6(count: int, seed: int) -> Iterator[Row]:
         seen = kills.kill_at_random(count, seed)
     most_s = kills.TTL_S + kills.GRACE_S
     worst_s = max(seen.late_s, default=0.0)
-    late = [f"{each:.2f} s" for each in seen.late_s if each > most_s + machine.late_s]
+    late = [
+        f"{label}: {each:.2f} s"
+        for label, each in zip(seen.labels, seen.late_s, strict=True)
+        if each > most_s + machine.late_s
+    ]
     if seen.live < count / 4:
         late.append(f"only {seen.live} kills found a fault live")
     yield Row(
