@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the set-up is skipped when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening safety kill-matrix kill-matrix-lab docs bench
+.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening safety kill-matrix kill-matrix-lab faults-lab docs bench
 VENV := .venv
 BIN := $(VENV)/bin
 TARGET ?= kind
@@ -45,6 +45,9 @@ kill-matrix-lab: setup ## the same live on the lab, each change made, judged and
 
 bench: setup ## what a measurement costs and how true it is, against bars; wants a quiet machine
 	$(BIN)/python -m benchmarks
+
+faults-lab: setup ## every fault of the catalogue once on the lab: bitten, witnessed, undone
+	@cd tests && ../$(BIN)/python -m faults.catalogue_lab
 
 docs: setup ## pages that are generated from the code
 	$(BIN)/python -m acpchaos.report.posture_docs
