@@ -1,15 +1,18 @@
 """Plan before act: what a scenario or an experiment would do to the target, in words.
 
-Room: beside play. It reads only; nothing on the target is touched, not even its Lease.
+Room: below play, which plays what is planned here. It reads only; nothing on the target is
+touched, not even its Lease.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults.rehearsal import Plan, rehearse
-from acpchaos.scenario import Scenario
+from acpchaos.scenario import Claim, Scenario
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import holder_of
 from acpchaos.target.profile import PROJECT, Profile
@@ -17,18 +20,19 @@ from acpchaos.target.profile import PROJECT, Profile
 
 def plan_scenario(scenario: Scenario, profile: Profile, seed: int) -> list[str]:
     """The plan of one play, in lines. PreconditionUnmet says why it cannot be played now."""
-    load = scenario.load
-    rate = load.rate_per_s or profile.load.rate_per_s
+    planned = resolved(scenario, profile)
+    load = planned.load
+    surge = f", surge from {load.surge_per_s:g} to at most {load.surge_most_per_s:g} flows/s"
     lines = [
         f"scenario {scenario.name} on {profile.name} ({profile.service.base_url}), seed {seed}",
-        f"  load       {rate:g} flows/s" + (_surge(scenario, profile) if load.surge else ""),
+        f"  load       {load.rate_per_s:g} flows/s" + (surge if load.surge else ""),
         f"  phases     steady {scenario.steady_s:g} s, fault at most {scenario.fault_s:g} s, "
         f"recovery {scenario.recovery_s:g} s",
     ]
     configuration = {"seed": seed, **scenario.configuration}
     lines += plan_experiment(PROJECT / "experiments" / scenario.experiment, profile, configuration)
-    for claim in scenario.claims:
-        lines.append(f"  claim      {claim.says}" + _budgets(claim.params, profile))
+    for asked, claim in zip(scenario.claims, planned.claims, strict=True):
+        lines.append(f"  claim      {claim.says}" + _budgets(asked, claim))
     return lines
 
 
@@ -61,17 +65,33 @@ def _each(what: str, lines: Iterable[str]) -> list[str]:
     return [f"  {what:<10} {line}" for line in lines]
 
 
-def _surge(scenario: Scenario, profile: Profile) -> str:
-    own, given = scenario.load, profile.load
-    least, most = own.surge_per_s or given.surge_per_s, own.surge_most_per_s
-    return f", surge from {least:g} to at most {most or given.surge_most_per_s:g} flows/s"
-
-
-def _budgets(params: Mapping[str, Any], profile: Profile) -> str:
-    """Budgets as numbers, as a run would hold them."""
+def _budgets(asked: Claim, planned: Claim) -> str:
+    """What the suite leaves to the target's budgets, with the number that it has here."""
     found = [
-        f"{name} {profile.budgets.lookup(value.removeprefix('budget:')):g}"
-        for name, value in params.items()
-        if isinstance(value, str) and value.startswith("budget:")
+        f"{name} {value:g}" for name, value in planned.params.items() if value != asked.params[name]
     ]
     return f" ({', '.join(found)})" if found else ""
+
+
+def resolved(scenario: Scenario, profile: Profile) -> Scenario:
+    """Budgets and rates as numbers and the flow mix spelled out: the run folder stands alone."""
+    claims = []
+    for claim in scenario.claims:
+        params = {
+            key: profile.budgets.lookup(value.removeprefix("budget:"))
+            if isinstance(value, str) and value.startswith("budget:")
+            else value
+            for key, value in claim.params.items()
+        }
+        claims.append(msgspec.structs.replace(claim, params=params))
+    own, given = scenario.load, profile.load
+    load = msgspec.structs.replace(
+        own,
+        mix=own.mix or given.mix,
+        rate_per_s=own.rate_per_s or given.rate_per_s,
+        gaps=own.gaps or given.gaps,
+        stages=own.stages or given.stages,
+        surge_per_s=(own.surge_per_s or given.surge_per_s) if own.surge else 0.0,
+        surge_most_per_s=(own.surge_most_per_s or given.surge_most_per_s) if own.surge else 0.0,
+    )
+    return msgspec.structs.replace(scenario, claims=tuple(claims), load=load)

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
 from acpchaos.check.judge import rejudge
 from acpchaos.check.verdict import JudgedClaim
 from acpchaos.errors import PreconditionUnmet, TargetLeftDirty
@@ -26,6 +24,7 @@ from acpchaos.load.ledger import Ledger
 from acpchaos.load.observe import observe
 from acpchaos.load.prober import Prober
 from acpchaos.load.swarm import Swarm
+from acpchaos.plan import resolved
 from acpchaos.record.events import Clock, Phase, Rate
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import FILE, Mutations
@@ -82,7 +81,7 @@ def play(
     experiment = PROJECT / "experiments" / scenario.experiment
     rights.require(cluster, rights.of_experiment(experiment, profile))
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-    meta = _meta(_resolved(scenario, profile), profile, cluster, seed)
+    meta = _meta(resolved(scenario, profile), profile, cluster, seed)
     home = Path(reports).absolute() / meta.run_id
     with ExitStack() as parts:
         parts.enter_context(_signals())
@@ -252,30 +251,6 @@ class _Play:
     def _phase(self, name: str) -> None:
         self._journal.write(Phase(t_ns=self._clock.now_ns(), name=name))
         self._progress.say(f"phase {name}")
-
-
-def _resolved(scenario: Scenario, profile: Profile) -> Scenario:
-    """Budgets and rates as numbers and the flow mix spelled out: the run folder stands alone."""
-    claims = []
-    for claim in scenario.claims:
-        params = {
-            key: profile.budgets.lookup(value.removeprefix("budget:"))
-            if isinstance(value, str) and value.startswith("budget:")
-            else value
-            for key, value in claim.params.items()
-        }
-        claims.append(msgspec.structs.replace(claim, params=params))
-    own, given = scenario.load, profile.load
-    load = msgspec.structs.replace(
-        own,
-        mix=own.mix or given.mix,
-        rate_per_s=own.rate_per_s or given.rate_per_s,
-        gaps=own.gaps or given.gaps,
-        stages=own.stages or given.stages,
-        surge_per_s=(own.surge_per_s or given.surge_per_s) if own.surge else 0.0,
-        surge_most_per_s=(own.surge_most_per_s or given.surge_most_per_s) if own.surge else 0.0,
-    )
-    return msgspec.structs.replace(scenario, claims=tuple(claims), load=load)
 
 
 def _meta(scenario: Scenario, profile: Profile, cluster: Cluster, seed: int) -> RunMeta:

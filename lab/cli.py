@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lab import published, status, up
 from lab.images import all_recipes
+from lab.kindconfig import CONTROL_PLANES
 from lab.process import LabError
 from lab.steps import StepFailed
 
@@ -48,7 +49,7 @@ def lab() -> None:
 
 
 @lab.command("up")
-@click.option("--size", type=click.Choice(["default", "full"]), default="default")
+@click.option("--size", type=click.Choice(list(CONTROL_PLANES)), default="default")
 @click.option("--images", type=click.Choice(["auto", "published", "built"]), default="auto")
 @click.option(
     "--install",

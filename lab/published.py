@@ -72,18 +72,12 @@ def kubectl() -> Path:
 
 
 def _take_kubectl() -> None:
-    target = kubectl()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    container = read(["podman", "create", NODE_IMAGE]).strip()
-    try:
-        draft = target.with_suffix(".draft")
-        # --follow-link is not for files inside, and there kubectl may be a link
-        inside = read(["podman", "run", "--rm", "--entrypoint", "readlink", NODE_IMAGE, "-f",
-                       "/usr/bin/kubectl"]).strip()  # fmt: skip
-        run(["podman", "cp", f"{container}:{inside}", draft])
-        draft.rename(target)
-    finally:
-        run(["podman", "rm", "--force", container])
+    folder = kubectl().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = ["cp", "/usr/bin/kubectl", "/out/kubectl.draft"]  # cp follows links, should it be one
+    run(["podman", "run", "--rm", "--network", "none", "--volume", f"{folder}:/out",
+         "--entrypoint", copy[0], NODE_IMAGE, *copy[1:]])  # fmt: skip
+    (folder / "kubectl.draft").rename(kubectl())
 
 
 def prepare_nodes(cluster: "Cluster") -> None:

@@ -199,9 +199,12 @@ def _alive(cluster: Cluster) -> bool:
     """All nodes are there and the API answers; stopped nodes of a lab that died are started first.
     One that cannot be started (its port is taken by now, say) makes the lab a dead one.
     """
-    if not cluster.state.state_file.exists() or not _complete(cluster):
+    nodes = cluster.nodes()
+    if not cluster.state.state_file.exists():
         return False
-    stopped = set(cluster.nodes()) - set(podman.nodes(cluster.name, running_only=True))
+    if len(nodes) != kindconfig.node_count(_made(cluster).get("size", "default")):
+        return False
+    stopped = set(nodes) - set(podman.nodes(cluster.name, running_only=True))
     for node in stopped:
         try:
             read(["podman", "start", node])
@@ -213,15 +216,15 @@ def _alive(cluster: Cluster) -> bool:
     return ready
 
 
-def _complete(cluster: Cluster) -> bool:
-    """No node of the lab is gone altogether."""
-    size = json.loads(cluster.state.state_file.read_text()).get("size", "default")
-    return len(cluster.nodes()) == kindconfig.node_count(size)
+def _made(cluster: Cluster) -> dict[str, Any]:
+    """How the lab was made, as it was written down then."""
+    made: dict[str, Any] = json.loads(cluster.state.state_file.read_text())
+    return made
 
 
 def _same_install(cluster: Cluster, install: str) -> bool:
     """True, or LabError: what one install left in SQL would make the other look wrong."""
-    found = json.loads(cluster.state.state_file.read_text()).get("install", "hardened")
+    found = _made(cluster).get("install", "hardened")
     if found != install:
         raise LabError(
             f"lab up --install {install}",
@@ -262,8 +265,7 @@ def _apply_secrets(cluster: Cluster, install: str) -> None:
 
 
 def base_url(cluster: Cluster) -> str:
-    port = json.loads(cluster.state.state_file.read_text())["ingress_port"]
-    return f"https://localhost:{port}"
+    return f"https://localhost:{_made(cluster)['ingress_port']}"
 
 
 def _application_steps(cluster: Cluster, overlay: Path) -> list[Step]:

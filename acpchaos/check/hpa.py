@@ -11,9 +11,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from acpchaos.record.events import Behavior, ScalingPolicy, ScalingRules
+from acpchaos.record.events import HPA_TOLERANCE, Behavior, ScalingPolicy, ScalingRules
 
-TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance
 DOWN_WINDOW_S = 300  # --horizontal-pod-autoscaler-downscale-stabilization
 RESOLUTION_S = 15  # --metric-resolution of metrics-server
 SYNC_S = 15  # --horizontal-pod-autoscaler-sync-period
@@ -55,7 +54,7 @@ def recommended(
 
 def tolerance(rules: ScalingRules | None) -> float:
     """The share by which a reading may miss the target without a step."""
-    return TOLERANCE if rules is None or rules.tolerance is None else rules.tolerance
+    return HPA_TOLERANCE if rules is None or rules.tolerance is None else rules.tolerance
 
 
 def up_window_s(behavior: Behavior) -> int:

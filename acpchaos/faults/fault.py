@@ -41,16 +41,19 @@ class Sight:
 
 
 class Need(NamedTuple):
-    """Something that the account must be allowed to do; an empty namespace is the whole cluster."""
+    """Something that the account must be allowed to do; an empty namespace is the whole cluster,
+    a name is one object."""
 
     verb: str
     kind: str
     namespace: str = ""
     sub: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
-        what = f"{self.kind}/{self.sub}" if self.sub else self.kind
-        return f"{self.verb} {what}" + (f" in {self.namespace}" if self.namespace else "")
+        what = "/".join(each for each in (self.kind, self.sub) if each)
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{self.verb} {what}{f' {self.name}' if self.name else ''}{where}"
 
 
 class Fault(ABC):

@@ -13,10 +13,10 @@ from kubernetes.utils import parse_quantity
 from acpchaos.errors import DeadlinePassed
 from acpchaos.faults.fault import Act, Fault, Sight
 from acpchaos.faults.session import Session, current
+from acpchaos.record.events import HPA_TOLERANCE
 from acpchaos.target.cluster import Object
 from acpchaos.wait import eventually
 
-TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance, where the HPA names none of its own
 LOOK_S = 2.0
 SETTLE_S = 60.0  # the surge goes on after the first new replica: service with it is judged, too
 
@@ -94,7 +94,7 @@ def asked(hpa: Object) -> float:
     """CPU read over what the autoscaler tolerates before it scales out; 0 where unknown."""
     percent, target = reading(hpa)
     up = (hpa["spec"].get("behavior") or {}).get("scaleUp") or {}
-    tolerance = float(parse_quantity(up.get("tolerance", TOLERANCE)))
+    tolerance = float(parse_quantity(up.get("tolerance", HPA_TOLERANCE)))
     return percent / (target * (1 + tolerance)) if target else 0.0
 
 

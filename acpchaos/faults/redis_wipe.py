@@ -49,6 +49,11 @@ class RedisWipe(Fault):
         deletes = tuple(Need("delete", kind, space) for kind in kinds)
         return (*deletes, Need("create", self.workload.kind, space))
 
+    def reads(self) -> tuple[Need, ...]:
+        """Volumes belong to no namespace, and the witness looks at whole collections."""
+        kinds = ("Pod", "PersistentVolumeClaim", "PersistentVolume")
+        return tuple(Need("list", kind) for kind in kinds)
+
     def setup(self) -> tuple[str, ...]:
         selector = guard.require_selector(self.workload.selector)
         namespace = self.session.namespace

@@ -25,6 +25,7 @@ from acpchaos.faults.session import Session, standing_in
 from acpchaos.faults.undo import UndoLog
 from acpchaos.record.events import Clock
 from acpchaos.record.journal import Journal
+from acpchaos.record.mutations import demanded_uid
 from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.profile import Profile
@@ -117,9 +118,7 @@ def told(method: str, path: str, body: object) -> str:
         return f"{method} {place}"
     if method == "EXEC":
         return f"{method} {place}: {' '.join(str(each) for each in body['command'])[:80]}"
-    uid = (body.get("metadata") or {}).get("uid", "")
-    for holder in (body, body.get("deleteOptions") or {}):
-        uid = (holder.get("preconditions") or {}).get("uid", uid)
+    uid = demanded_uid(body)
     if method == "POST" and not uid:
         place = f"{place}/{(body.get('metadata') or {}).get('name', '')}".rstrip("/")
     spec = "" if method != "PATCH" or "/secrets" in path else f" {body.get('spec') or ''}".rstrip()

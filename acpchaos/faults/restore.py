@@ -59,6 +59,10 @@ class Restore(Fault):
         gone = [Need("delete", kind) for kind in ("Namespace", "Deployment")]
         return (*copied, *made, *gone, Need("create", "Pod", "", "exec"))
 
+    def reads(self) -> tuple[Need, ...]:
+        kinds = ("Secret", "ConfigMap", "Namespace", "Pod", "Service")
+        return (*(Need("get", kind) for kind in kinds), Need("list", "Pod"))
+
     def setup(self) -> tuple[str, ...]:
         """The state that the harm is to be measured against: a marker, and a backup of it."""
         leader, container = self._leader(), self.sql.container

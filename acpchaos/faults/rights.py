@@ -7,10 +7,10 @@ what else it changes. Tests compare this with the calls that are really made, bo
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.faults.fault import Fault
+from acpchaos.faults.fault import Fault, Need
 from acpchaos.faults.rehearsal import named
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.kinds import find_kind
@@ -20,74 +20,56 @@ from acpchaos.target.profile import Profile
 Object = dict[str, Any]
 
 
-class Right(NamedTuple):
-    """May `verb` objects of `kind`; no namespace means the whole cluster, a name one object."""
-
-    verb: str
-    kind: str
-    namespace: str = ""
-    sub: str = ""
-    name: str = ""
-
-    def __str__(self) -> str:
-        what = "/".join(each for each in (self.kind, self.sub) if each)
-        where = f" in {self.namespace}" if self.namespace else ""
-        return f"{self.verb} {what}{f' {self.name}' if self.name else ''}{where}"
-
-
-def of_play(profile: Profile) -> set[Right]:
+def of_play(profile: Profile) -> set[Need]:
     """What every play does besides its fault: guard, lock, recorders, gates, and secrets that the
     profile refers to."""
     acp = profile.namespaces.acp
-    rights = {Right("get", "Namespace", name=name) for name in ("kube-system", acp)}
-    rights |= {Right(verb, "Node") for verb in ("list", "watch")}
+    rights = {Need("get", "Namespace", name=name) for name in ("kube-system", acp)}
+    rights |= {Need(verb, "Node") for verb in ("list", "watch")}
     for kind in ("Pod", "EndpointSlice", "HorizontalPodAutoscaler"):
-        rights |= {Right(verb, kind, acp) for verb in ("list", "watch")}
-    rights.add(Right("create", "Lease", acp))  # a name cannot be demanded of what is created
-    rights |= {Right(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}
+        rights |= {Need(verb, kind, acp) for verb in ("list", "watch")}
+    rights.add(Need("create", "Lease", acp))  # a name cannot be demanded of what is created
+    rights |= {Need(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}
     workloads = profile.workloads
     for each in (workloads.acp, workloads.workers, workloads.redis, workloads.sql,
                  workloads.analytics):  # fmt: skip
-        rights.add(Right("get", each.kind, acp, name=each.name))
-    rights.add(Right("get", "HorizontalPodAutoscaler", acp, name=workloads.acp.name))
+        rights.add(Need("get", each.kind, acp, name=each.name))
+    rights.add(Need("get", "HorizontalPodAutoscaler", acp, name=workloads.acp.name))
     rights |= _exec(acp)
     if profile.reaper.account:
         space = profile.reaper.namespace or acp
-        rights |= {Right(verb, "Job", space) for verb in ("create", "delete")}
-        rights |= {Right(verb, "ConfigMap", space) for verb in ("create", "get")}
+        rights |= {Need(verb, "Job", space) for verb in ("create", "delete")}
+        rights |= {Need(verb, "ConfigMap", space) for verb in ("create", "get")}
     for space, name in re.findall(r"secret:([\w.-]+)/([\w.-]+)/", profile.model_dump_json()):
-        rights.add(Right("get", "Secret", space, name=name))
+        rights.add(Need("get", "Secret", space, name=name))
     return rights
 
 
-def of_undo(profile: Profile) -> set[Right]:
+def of_undo(profile: Profile) -> set[Need]:
     """The undo record; what it reverts is a matter of the fault."""
     verbs = ("get", "list", "create", "patch", "delete")
-    return {Right(verb, "ConfigMap", profile.namespaces.acp) for verb in verbs}
+    return {Need(verb, "ConfigMap", profile.namespaces.acp) for verb in verbs}
 
 
-def of_fault(fault: Fault) -> set[Right]:
+def of_fault(fault: Fault) -> set[Need]:
     """What this fault changes, by its own word, and what it and its witness read."""
-    rights = {Right(*need) for need in (*fault.needs(), *fault.reads())}
+    rights = {*fault.needs(), *fault.reads()}
     # a WebSocket begins with a GET, and Kubernetes 1.35 asks for create as well
     rights |= {right._replace(verb="get") for right in rights if right.sub == "exec"}
-    acp = fault.session.namespace
-    for verb, kind, everywhere in READS.get(fault.name, ()):
-        rights.add(Right(verb, kind, "" if everywhere else acp))
     return rights
 
 
-def of_reaper(experiment: Path, profile: Profile) -> set[Right]:
+def of_reaper(experiment: Path, profile: Profile) -> set[Need]:
     """What the reaper needs to take back what one experiment changes, and no more of that."""
     acp = profile.namespaces.acp
-    rights = {Right(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}
-    rights |= {Right(verb, "ConfigMap", acp) for verb in ("get", "patch", "delete")}
+    rights = {Need(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}
+    rights |= {Need(verb, "ConfigMap", acp) for verb in ("get", "patch", "delete")}
     if profile.reaper.namespace not in ("", acp):
-        rights.add(Right("patch", "ConfigMap", profile.reaper.namespace))
+        rights.add(Need("patch", "ConfigMap", profile.reaper.namespace))
     with named(experiment, profile) as fault:
         for need in fault.needs() if fault else ():
             if not need.sub and _takes_back(fault.name if fault else "", need.verb, need.kind):
-                rights |= {Right("get", need.kind, need.namespace), Right(*need)}
+                rights |= {Need("get", need.kind, need.namespace), need}
     return narrowed(rights)
 
 
@@ -101,35 +83,18 @@ def _takes_back(fault: str, verb: str, kind: str) -> bool:
     return (verb, kind) == ("create", "StatefulSet")
 
 
-# By fault: verb, kind, and whether in all namespaces. A witness looks at whole collections.
-READS: dict[str, tuple[tuple[str, str, bool], ...]] = {
-    "zone_drain": (
-        ("get", "Node", True), ("list", "Pod", True), ("list", "PodDisruptionBudget", True),
-        ("get", "PersistentVolumeClaim", True), ("get", "PersistentVolume", True),
-    ),
-    "redis_wipe": (
-        ("list", "Pod", True), ("list", "PersistentVolumeClaim", True),
-        ("list", "PersistentVolume", True),
-    ),
-    "restore": (
-        ("get", "Secret", True), ("get", "ConfigMap", True), ("get", "Namespace", True),
-        ("get", "Pod", True), ("list", "Pod", True), ("get", "Service", True),
-    ),
-}  # fmt: skip
+def _exec(namespace: str) -> set[Need]:
+    return {Need(verb, "Pod", namespace, "exec") for verb in ("get", "create")}
 
 
-def _exec(namespace: str) -> set[Right]:
-    return {Right(verb, "Pod", namespace, "exec") for verb in ("get", "create")}
-
-
-def of_experiment(experiment: Path, profile: Profile) -> set[Right]:
+def of_experiment(experiment: Path, profile: Profile) -> set[Need]:
     """All that one experiment needs. Nothing is read but the file and the profile."""
     rights = of_play(profile) | of_undo(profile)
     with named(experiment, profile) as fault:
         return narrowed(rights | (of_fault(fault) if fault else set()))
 
 
-def narrowed(rights: Iterable[Right]) -> set[Right]:
+def narrowed(rights: Iterable[Need]) -> set[Need]:
     """Without those that a wider one of the same set covers."""
     every = set(rights)
     return {
@@ -139,13 +104,13 @@ def narrowed(rights: Iterable[Right]) -> set[Right]:
     }
 
 
-def covers(wide: Right, narrow: Right) -> bool:
+def covers(wide: Need, narrow: Need) -> bool:
     """Whether `wide` allows what `narrow` does."""
     same = (wide.verb, wide.kind, wide.sub) == (narrow.verb, narrow.kind, narrow.sub)
     return same and wide.namespace in ("", narrow.namespace) and wide.name in ("", narrow.name)
 
 
-def require(cluster: Cluster, rights: Iterable[Right]) -> None:
+def require(cluster: Cluster, rights: Iterable[Need]) -> None:
     """Ask the API server about exactly these; PreconditionUnmet lists what the account may not."""
     denied = [str(right) for right in sorted(set(rights)) if not cluster.may(*right)]
     if denied:
@@ -155,10 +120,10 @@ def require(cluster: Cluster, rights: Iterable[Right]) -> None:
         )  # fmt: skip
 
 
-def manifests(name: str, rights: Iterable[Right], account: tuple[str, str]) -> list[Object]:
+def manifests(name: str, rights: Iterable[Need], account: tuple[str, str]) -> list[Object]:
     """Roles and bindings for a service account (namespace, name): one Role per namespace, one
     ClusterRole for the rest."""
-    places: dict[str, list[Right]] = {}
+    places: dict[str, list[Need]] = {}
     for right in sorted(narrowed(rights)):
         places.setdefault(right.namespace, []).append(right)
     made: list[Object] = []
@@ -167,7 +132,7 @@ def manifests(name: str, rights: Iterable[Right], account: tuple[str, str]) -> l
     return made
 
 
-def _rules(rights: Iterable[Right]) -> list[Object]:
+def _rules(rights: Iterable[Need]) -> list[Object]:
     """Rules with one resource each; those with the same verbs and names are joined."""
     verbs: dict[tuple[str, str, str], list[str]] = {}
     for right in rights:

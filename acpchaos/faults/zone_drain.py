@@ -51,6 +51,11 @@ class ZoneDrain(Fault):
     def needs(self) -> tuple[Need, ...]:
         return (Need("patch", "Node"), Need("create", "Pod", "", "eviction"))
 
+    def reads(self) -> tuple[Need, ...]:
+        listed = tuple(Need("list", kind) for kind in ("Pod", "PodDisruptionBudget"))
+        kinds = ("Node", "PersistentVolumeClaim", "PersistentVolume")
+        return (*listed, *(Need("get", kind) for kind in kinds))
+
     def setup(self) -> tuple[str, ...]:
         key = self.session.profile.experiments.zone_key
         zones: dict[str, list[Object]] = {}

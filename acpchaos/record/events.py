@@ -156,6 +156,9 @@ class ScalingPolicy(msgspec.Struct, frozen=True, kw_only=True):
     period_s: int
 
 
+HPA_TOLERANCE = 0.1  # --horizontal-pod-autoscaler-tolerance, where the HPA names none of its own
+
+
 class ScalingRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One direction of an HPA's behavior, as the API server fills it in. select: Max, Min or
     Disabled. `window_s` is None for scaling in where the controller's own window holds; `tolerance`

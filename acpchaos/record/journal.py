@@ -18,6 +18,13 @@ from acpchaos.record.events import AnyEvent, Event, Gap
 _LINE_END = b"\n"
 
 
+def write_all(fd: int, data: bytes | bytearray) -> None:
+    """Every byte, however many calls it takes; OSError when the file takes no more."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
 class Journal:
     """Writer of one file. Safe to share between threads; a crash tears at most the last line.
 
@@ -50,10 +57,8 @@ class Journal:
             self._append(lines)
 
     def _append(self, lines: bytes | bytearray) -> None:
-        rest = memoryview(lines)
         with self._lock:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            write_all(self._fd, lines)
 
     def close(self) -> None:
         """Write what is held and close the file; further writes raise OSError."""

@@ -20,6 +20,7 @@ import msgspec
 
 from acpchaos.errors import AcpchaosError
 from acpchaos.record.events import Clock
+from acpchaos.record.journal import write_all
 
 FILE = "mutations.ndjson"
 FIRST = "0" * 64  # what the first line holds in place of a hash
@@ -61,7 +62,7 @@ class Mutations:
     def before(self, method: str, path: str, body: object) -> str:
         """Durable when this returns. JournalUnwritable keeps the call from being made."""
         number = self._append(
-            state="intent", method=method, path=path, uid=_uid(body),
+            state="intent", method=method, path=path, uid=demanded_uid(body),
             body_sha256="" if "/secrets" in path else _hash(body),
         )  # fmt: skip
         return str(number)
@@ -149,9 +150,7 @@ class Mutations:
         self._last = hashlib.sha256(data).hexdigest()
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        write_all(self._fd, data)
 
 
 def file_of(reports: Path, run_id: str) -> Path:
@@ -235,7 +234,7 @@ def _unfinished(lines: list[Line]) -> list[str]:
     ]
 
 
-def _uid(body: object) -> str:
+def demanded_uid(body: object) -> str:
     """The UID that a body demands, wherever Kubernetes has a place for it."""
     if not isinstance(body, dict):
         return ""

@@ -6,13 +6,13 @@ from fake_api.server import FakeApi
 from fake_api.stores import Stores
 from safety.rbac import missing, unused, used
 
-from acpchaos.faults.fault import Act
-from acpchaos.faults.rights import Right, of_fault, of_play, of_undo
+from acpchaos.faults.fault import Act, Need
+from acpchaos.faults.rights import of_fault, of_play, of_undo
 from acpchaos.faults.session import Session
 from faults.cases import CASES, allowing_all
 
 # Only where the sender of a stop is gone without a word: the pod is replaced.
-WAYS_OUT = {Right("delete", "Pod", NAMESPACE)}
+WAYS_OUT = {Need("delete", "Pod", NAMESPACE)}
 
 
 @pytest.mark.parametrize("name", CASES)

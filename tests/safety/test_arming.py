@@ -13,7 +13,8 @@ from fake_api.server import FakeApi
 
 from acpchaos.errors import PreconditionUnmet, UsageError
 from acpchaos.faults import arming, changes
-from acpchaos.faults.rights import Right, of_reaper
+from acpchaos.faults.fault import Need
+from acpchaos.faults.rights import of_reaper
 from acpchaos.faults.undo import UndoLog
 from acpchaos.record.events import Clock
 from acpchaos.target.cluster import Cluster
@@ -176,5 +177,5 @@ def test_it_never_may_what_is_no_way_back(profile: Profile) -> None:
     assert {right.kind for right in granted} == {"Lease", "ConfigMap"}
     restore = of_reaper(PROJECT / "experiments" / "restore.yaml", profile)
     assert not any(right.kind in ("Secret", "Pod") for right in restore)
-    assert Right("delete", "Namespace") in restore
+    assert Need("delete", "Namespace") in restore
     assert "Job" in KINDS

@@ -17,8 +17,8 @@ from acpchaos.cli import main
 from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import health, rights
 from acpchaos.faults.changes import create_object
-from acpchaos.faults.fault import Act, Fault
-from acpchaos.faults.rights import Right, manifests, narrowed, of_experiment
+from acpchaos.faults.fault import Act, Fault, Need
+from acpchaos.faults.rights import manifests, narrowed, of_experiment
 from acpchaos.faults.session import Session
 from acpchaos.faults.undo import UndoLog, undo_run
 from acpchaos.play import WATCHED
@@ -63,7 +63,7 @@ def around(cluster: Cluster, profile: Profile, act: Callable[[UndoLog], None]) -
         threading.Event().wait(0.5)  # the Lease is renewed after a third of a second
 
 
-def played(api: FakeApi, profile: Profile, name: str, folder: Path) -> set[Right]:
+def played(api: FakeApi, profile: Profile, name: str, folder: Path) -> set[Need]:
     """What the calls of a whole play with this fault needed."""
     cluster = Cluster.from_profile(profile)
 
@@ -94,10 +94,10 @@ def test_granted_is_used(api: FakeApi, profile: Profile, name: str, tmp_path: Pa
 
 
 def test_too_little_and_too_much_is_told() -> None:
-    pods = Right("list", "Pod", "a")
-    assert rbac.missing([pods], [Right("list", "Pod")]) == ["list Pod"]
-    assert rbac.missing([pods], [Right("get", "Pod", "a", "", "x")]) == ["get Pod x in a"]
-    assert rbac.unused([pods, Right("delete", "Pod", "a")], [pods]) == ["delete Pod in a"]
+    pods = Need("list", "Pod", "a")
+    assert rbac.missing([pods], [Need("list", "Pod")]) == ["list Pod"]
+    assert rbac.missing([pods], [Need("get", "Pod", "a", "", "x")]) == ["get Pod x in a"]
+    assert rbac.unused([pods, Need("delete", "Pod", "a")], [pods]) == ["delete Pod in a"]
 
 
 def test_review_refuses_and_names_what_is_missing(api: FakeApi, profile: Profile) -> None:
@@ -113,13 +113,13 @@ def test_review_refuses_and_names_what_is_missing(api: FakeApi, profile: Profile
 
 
 def test_narrowed_keeps_the_widest() -> None:
-    wide, narrow = Right("get", "Pod"), Right("get", "Pod", "a", "", "x")
+    wide, narrow = Need("get", "Pod"), Need("get", "Pod", "a", "", "x")
     assert narrowed([narrow, wide]) == {wide}
-    assert narrowed([wide, Right("list", "Pod")]) == {wide, Right("list", "Pod")}
+    assert narrowed([wide, Need("list", "Pod")]) == {wide, Need("list", "Pod")}
 
 
 def test_manifests_are_one_role_per_namespace_without_wildcards() -> None:
-    made = manifests("n", [Right("get", "Lease", "a", "", "l"), Right("patch", "Node")], ("s", "x"))
+    made = manifests("n", [Need("get", "Lease", "a", "", "l"), Need("patch", "Node")], ("s", "x"))
     assert [each["kind"] for each in made] == [
         "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding",
     ]  # fmt: skip
