@@ -29,7 +29,7 @@ from acpchaos.record.events import Clock, Phase, Rate
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.record.run import RunFolder, RunMeta, origin
-from acpchaos.record.seal import seal
+from acpchaos.record.seal import seal, write_history
 from acpchaos.record.timeline import Timeline
 from acpchaos.report.evidence import write_evidence
 from acpchaos.scenario import Scenario
@@ -91,6 +91,7 @@ def play(
         progress.say(f"run {meta.run_id}, seed {seed}")
         progress.say(parts.enter_context(arming.armed(cluster, profile, meta.run_id)))
         _Play(meta, folder, profile, target, cluster, progress, lock.lost).run()
+    write_history(folder)  # first, so that what is judged is what an auditor will read
     judged = rejudge(folder.path)
     write_evidence([folder.path], folder.evidence)
     seal(folder.path)

@@ -43,7 +43,7 @@ CLIENTS = {"lean": token_flows.Lean, "fast": token_flows.Fast, "http": Http}
 
 def ask(user) -> None:
     """One token, begun when the last one is there."""
-    user.flow, user.session, user.intended_ns = "client_credentials", user.tag, 0
+    user.flow, user.session, user.intended_ns = "client_credentials", user.login, 0
     user.client_credentials()
 
 

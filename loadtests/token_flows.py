@@ -86,6 +86,7 @@ class FlowUser(User):
     abstract = True
     wait_time = constant(0)
     counter = 0
+    sessions = 0  # of the process: numbers in the order of arrivals cost the sealed record nothing
 
     def __init__(self, environment) -> None:
         self.settings: Settings = take_over(os.environ, environment.host or "")
@@ -93,8 +94,6 @@ class FlowUser(User):
         FlowUser.counter += 1
         number = FlowUser.counter % max(self.settings.user_count, 1)
         self.login = f"{self.settings.user_prefix}-{number:03d}"
-        self.sessions = 0
-        self.tag = f"{os.getpid()}-{FlowUser.counter}"
         self.flow = self.session = ""
         self.intended_ns = 0
 
@@ -104,8 +103,8 @@ class FlowUser(User):
         if (arrival := offer.take(wait_s=1.0)) is None:
             return
         self.intended_ns, self.flow = arrival
-        self.sessions += 1
-        self.session = f"{self.tag}-{self.sessions}"
+        FlowUser.sessions += 1
+        self.session = f"{offer.writer}-{FlowUser.sessions}"
         with contextlib.suppress(StepFailed):  # its failed step is recorded
             FLOWS[self.flow](self)
 

@@ -35,6 +35,7 @@ class Offer:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.writer = f"{socket.gethostname()}-{os.getpid()}"  # no other process's
         self._queue: gevent.queue.Queue = gevent.queue.Queue()
         self._journal: Journal | None = None
         self._parts: list[gevent.Greenlet] = []
@@ -47,8 +48,8 @@ class Offer:
     def open(self, settings: Settings) -> None:
         """A file of this process's own, if events are to be recorded."""
         if settings.events and self._journal is None:
-            name = f"load-{socket.gethostname()}-{os.getpid()}.ndjson"
-            self._journal = Journal(Path(settings.events) / name, held=True)
+            path = Path(settings.events) / f"load-{self.writer}.ndjson"
+            self._journal = Journal(path, held=True)
             self._flushing = gevent.spawn(self._flush)
 
     def close(self) -> None:
@@ -118,7 +119,7 @@ class Offer:
                 asked_s = now_s
                 schedule.set_rate(_controlled(settings), now_s)
             for due_s in schedule.due(now_s):
-                self._queue.put((self.clock.now_ns() - int((now_s - due_s) * 1e9), next(names)))
+                self._queue.put((self.clock.ago_ns(now_s - due_s), next(names)))
             wake_s = max(now_s, min(schedule.next_s, now_s + DOZE_S))
             gevent.sleep(wake_s - now_s)
 

@@ -133,7 +133,7 @@ async def _cadence(
             await asyncio.wait_for(stop.wait(), max(0.0, due_s - time.monotonic()))
             break
         late_s = time.monotonic() - due_s
-        intended_ns = clock.now_ns() - int(late_s * 1e9)
+        intended_ns = clock.ago_ns(late_s)
         if late_s > BLIND_S:
             why = "the prober was starved or suspended"
             journal.write(Gap(t_ns=clock.now_ns(), recorder="prober", from_ns=intended_ns, why=why))

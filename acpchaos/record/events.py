@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 
 
+GRAIN_NS = 1000  # of a Clock, so that a sealed record, kept in microseconds, is exact
+
+
 class Clock:
     """Wall time that cannot jump: anchored once, then advanced by the monotonic clock."""
 
@@ -17,8 +20,13 @@ class Clock:
         self._anchor_ns = time.time_ns() - time.monotonic_ns()
 
     def now_ns(self) -> int:
-        """Unix time in nanoseconds."""
-        return self._anchor_ns + time.monotonic_ns()
+        """Unix time in nanoseconds, in whole microseconds."""
+        now_ns = self._anchor_ns + time.monotonic_ns()
+        return now_ns - now_ns % GRAIN_NS
+
+    def ago_ns(self, late_s: float) -> int:
+        """The moment `late_s` seconds ago, in whole microseconds."""
+        return self.now_ns() - round(late_s * 1e6) * GRAIN_NS
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):

@@ -7,6 +7,7 @@ flushes them at a cadence of its own. It must not know what the events mean.
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -97,23 +98,31 @@ class Reading(NamedTuple):
 
 def read_journal(path: Path) -> Reading:
     """Read one file. Each unreadable stretch between good lines becomes a Gap; see Reading."""
-    decoder = msgspec.json.Decoder(AnyEvent)
     events: list[AnyEvent] = []
+    torn_since_ns = scan_journal(path, events.append)
+    return Reading(events, torn_since_ns)
+
+
+def scan_journal(path: Path, take: Callable[[AnyEvent], None]) -> int | None:
+    """As `read_journal`, for a file of any length: each event is handed to `take` in turn. Returns
+    `torn_since_ns`."""
+    decoder = msgspec.json.Decoder(AnyEvent)
     last_ns, torn = 0, False
-    for line in path.read_bytes().split(_LINE_END):
-        if not line.strip():
-            continue
-        try:
-            event: AnyEvent = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            torn = True
-            continue
-        if torn:
-            events.append(gap_of(path, last_ns, event.t_ns))
-            torn = False
-        events.append(event)
-        last_ns = max(last_ns, event.t_ns)
-    return Reading(events, last_ns if torn else None)
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                event: AnyEvent = decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                torn = True
+                continue
+            if torn:
+                take(gap_of(path, last_ns, event.t_ns))
+                torn = False
+            take(event)
+            last_ns = max(last_ns, event.t_ns)
+    return last_ns if torn else None
 
 
 def gap_of(path: Path, from_ns: int, until_ns: int) -> Gap:

@@ -16,6 +16,8 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from acpchaos.errors import UsageError
+from acpchaos.record import history
+from acpchaos.record.columns import Requests
 from acpchaos.record.events import AnyEvent, Event, Phase, Request
 from acpchaos.record.journal import Journal, gap_of, read_journal
 from acpchaos.scenario import Scenario
@@ -95,12 +97,18 @@ class RunFolder:
 
 
 class Run:
-    """A recorded run in memory: events sorted by time, and the few questions all checks ask."""
+    """A recorded run in memory: events sorted by time, and the few questions all checks ask.
 
-    def __init__(self, meta: RunMeta, events: Iterable[AnyEvent]) -> None:
+    Requests may come as events, or as the columns of a sealed history.
+    """
+
+    def __init__(
+        self, meta: RunMeta, events: Iterable[AnyEvent], history: Requests | None = None
+    ) -> None:
         self.meta = meta
         self.scenario = meta.scenario
-        self.events: list[AnyEvent] = sorted(events, key=lambda event: event.t_ns)
+        told = [*events, *history.rows()] if history is not None else events
+        self.events: list[AnyEvent] = sorted(told, key=lambda event: event.t_ns)
 
     def of(self, kind: type[E]) -> list[E]:
         """All events of one kind, in order of time."""
@@ -134,19 +142,23 @@ class Run:
 
 
 def load_run(path: Path) -> Run:
-    """Read a run folder. Same files, same Run: writers are read in order of their names."""
+    """Read a run folder, sealed or not. Same files, same Run: writers are read in order of their
+    names."""
     folder = RunFolder(path)
     meta = folder.meta()
     events: list[AnyEvent] = []
     torn: list[tuple[Path, int]] = []
-    for file in sorted(folder.events.glob("*.ndjson")):
+    kept = history.sealed(folder.history)
+    for file in history.journals(folder.events, kept):
         reading = read_journal(file)
         events += reading.events
         if reading.torn_since_ns is not None:
             torn.append((file, reading.torn_since_ns))
-    end_ns = max((event.t_ns for event in events), default=0)
-    events += [gap_of(file, since_ns, end_ns) for file, since_ns in torn]
-    return Run(meta, events)
+    run = Run(meta, events, history.read(folder.history) if kept else None)
+    if not torn:
+        return run
+    gaps = [gap_of(file, since_ns, run.end_ns) for file, since_ns in torn]
+    return Run(meta, [*run.events, *gaps])
 
 
 def checkout_state(root: Path) -> tuple[str, bool]:

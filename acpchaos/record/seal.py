@@ -1,4 +1,4 @@
-"""Sealing: the request history as Parquet, and a manifest with the SHA-256 of every file.
+"""Sealing: the requests as Parquet, and a manifest with the SHA-256 of every file.
 
 Room: record. After sealing, any change to the folder shows. It must not know what is judged.
 """
@@ -6,16 +6,13 @@ Room: record. After sealing, any change to the folder shows. It must not know wh
 import hashlib
 from pathlib import Path
 
-import duckdb
 import msgspec
 
-from acpchaos.record.events import Request
-from acpchaos.record.run import RunFolder, load_run
-
-_COLUMNS = (
-    "source VARCHAR, flow VARCHAR, step VARCHAR, session VARCHAR, intended_ns BIGINT, "
-    "start_ns BIGINT, end_ns BIGINT, status SMALLINT, error VARCHAR"
-)
+from acpchaos.record import history
+from acpchaos.record.columns import Gathering
+from acpchaos.record.events import AnyEvent, Request
+from acpchaos.record.journal import gap_of, scan_journal
+from acpchaos.record.run import RunFolder
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,22 +34,60 @@ def seal(path: Path) -> Manifest:
 
 
 def write_history(folder: RunFolder) -> None:
-    """Write all requests, sorted by their end, to history.parquet."""
-    staging = folder.history.with_suffix(".tmp.ndjson")
-    encoder = msgspec.json.Encoder()
-    try:
-        with staging.open("wb") as lines:
-            for request in load_run(folder.path).requests():
-                lines.write(encoder.encode(_row(request)) + b"\n")
-        with duckdb.connect() as connection:
-            connection.execute(f"CREATE TABLE history ({_COLUMNS})")
-            if staging.stat().st_size:
-                connection.execute(f"COPY history FROM '{_quoted(staging)}' (FORMAT json)")
-            connection.execute(
-                f"COPY history TO '{_quoted(folder.history)}' (FORMAT parquet, COMPRESSION zstd)"
-            )
-    finally:
-        staging.unlink(missing_ok=True)
+    """Move all requests from their journals to history.parquet, what else these hold beside it.
+
+    Killed at any moment it leaves a folder that reads the same, and it can be repeated. A journal
+    that was written anew under a sealed one's name stays what it is.
+    """
+    kept = history.sealed(folder.history)
+    gathering, held = Gathering(), dict(kept.journals) if kept else {}
+    if kept:
+        for request in history.read(folder.history).rows():
+            gathering.add(request)
+    parts = [_Part(file, gathering, file.name not in held)
+             for file in history.journals(folder.events, kept)]  # fmt: skip
+    sealing = [part for part in parts if part.requests]
+    if sealing or kept is None:
+        end_ns = max([gathering.end_ns, *(part.end_ns for part in parts)])
+        for part in sealing:
+            part.write_rest(end_ns)
+            held[part.file.name] = part.size
+        history.write(folder.history, gathering.done(), held)
+    for file in folder.events.glob("*.ndjson"):
+        if held.get(file.name) == file.stat().st_size:
+            file.unlink()
+
+
+class _Part:
+    """One journal, its requests gathered if they are `wanted`."""
+
+    def __init__(self, file: Path, gathering: Gathering, wanted: bool) -> None:
+        self.file, self.size = file, file.stat().st_size
+        self.requests = self.end_ns = 0
+        self._gathering, self._wanted = gathering, wanted
+        self._rest: list[AnyEvent] = []
+        self._torn_since_ns = scan_journal(file, self._take)
+
+    def _take(self, event: AnyEvent) -> None:
+        self.end_ns = max(self.end_ns, event.t_ns)
+        if not self._wanted:
+            return
+        if isinstance(event, Request):
+            self.requests += 1
+            self._gathering.add(event)
+        else:
+            self._rest.append(event)
+
+    def write_rest(self, end_ns: int) -> None:
+        """What the journal tells beside requests; a torn end is a gap until the record's end."""
+        if self._torn_since_ns is not None:
+            self._rest.append(gap_of(self.file, self._torn_since_ns, end_ns))
+        rest = history.rest_of(self.file)
+        rest.unlink(missing_ok=True)
+        if self._rest:
+            half = rest.with_suffix(".tmp")
+            half.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in self._rest))
+            half.replace(rest)
 
 
 def verify(path: Path) -> list[str]:
@@ -73,21 +108,6 @@ def verify(path: Path) -> list[str]:
     return sorted(lines)
 
 
-def _row(request: Request) -> dict[str, str | int]:
-    """A request under the column names of history.parquet."""
-    return {
-        "source": request.source,
-        "flow": request.flow,
-        "step": request.step,
-        "session": request.session,
-        "intended_ns": request.intended_ns,
-        "start_ns": request.start_ns,
-        "end_ns": request.t_ns,
-        "status": request.status,
-        "error": request.error,
-    }
-
-
 def _digests(folder: RunFolder) -> dict[str, str]:
     """SHA-256 of each file of the folder but the manifest itself, by sorted relative path."""
     files = sorted(file for file in folder.path.rglob("*") if file.is_file())
@@ -101,8 +121,3 @@ def _digests(folder: RunFolder) -> dict[str, str]:
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _quoted(path: Path) -> str:
-    """A path inside a single-quoted SQL literal."""
-    return str(path).replace("'", "''")

@@ -146,15 +146,16 @@ def test_the_seal_shows_every_change(tmp_path: Path) -> None:
             journal.write(request(t_ns, "reset" if t_ns == 20 else ""))
     seal(folder.path)
     assert verify(folder.path) == []
-    rows = duckdb.sql(f"SELECT end_ns, error FROM '{folder.history}'").fetchall()
-    assert rows == [(10, ""), (20, "reset"), (30, "")]
+    rows = duckdb.sql(f"SELECT due_ns, late_ns, took_ns, error FROM '{folder.history}'").fetchall()
+    assert rows == [(8, 1, 1, ""), (18, 1, 1, "reset"), (28, 1, 1, "")]
+    assert list(folder.events.iterdir()) == [], "nothing is kept twice"
 
     with folder.journal("load") as journal:
         journal.write(request(40))
     (folder.path / "late.txt").write_text("x")
     folder.history.unlink()
     assert verify(folder.path) == [
-        "events/load.ndjson was changed",
+        "events/load.ndjson was added after sealing",
         "history.parquet is missing",
         "late.txt was added after sealing",
     ]
