@@ -62,19 +62,29 @@ def review(wish: Wish, reports: Path, progress: Progress) -> Reviewed:
     _check(wish)
     started_ns, begin_s = time.time_ns(), time.monotonic()
     progress.begin(f"hardening: {_words(wish)}")
-    snapshot = _with_attesters(_evidence(wish, progress), wish.attesters)
-    gathered_s = time.monotonic() - begin_s
-    meta = _meta(wish, started_ns, gathered_s)
-    folder = ReviewFolder.create(
-        Path(reports).absolute() / meta.run_id, meta, snapshot,
-        waivers=wish.waivers, attestations=wish.attestations,
-    )  # fmt: skip
-    rows = rejudge(folder.path)
+    folder, meta = _gathered(wish, reports, progress, started_ns)
+    gathered_s = meta.gathered_s
+    snapshot = store.read(folder.snapshot)  # what is judged is what any reader of the folder has
+    rows = rejudge(folder.path, snapshot)
     write_sarif(rows, meta, snapshot, folder.sarif)
     folder.summary.write_text(posture_summary(rows, meta, snapshot), encoding="utf-8")
     write_evidence([folder.path], folder.evidence)
     progress.say(f"{len(rows)} rows judged in {time.monotonic() - begin_s - gathered_s:.1f} s")
     return Reviewed(folder.path, tuple(rows))
+
+
+def _gathered(
+    wish: Wish, reports: Path, progress: Progress, started_ns: int
+) -> tuple[ReviewFolder, ReviewMeta]:
+    """The evidence in the review's folder. It leaves memory with this call: one at a time."""
+    begin_s = time.monotonic()
+    snapshot = _with_attesters(_evidence(wish, progress), wish.attesters)
+    meta = _meta(wish, started_ns, time.monotonic() - begin_s)
+    folder = ReviewFolder.create(
+        Path(reports).absolute() / meta.run_id, meta, snapshot,
+        waivers=wish.waivers, attestations=wish.attestations,
+    )  # fmt: skip
+    return folder, meta
 
 
 def _check(wish: Wish) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import clients, lateness, outages, recording
+from benchmarks import clients, lateness, outages, recording, review
 from benchmarks.table import Row, exit_code, show
 
 RUNS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
@@ -18,6 +18,7 @@ RUNS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "P6": lambda to: recording.run(20_000 if to.quick else 100_000, rounds=1 if to.quick else 5),
     "R1": lambda to: outages.run(to.r1 or (6 if to.quick else 300)),
     "R2": lambda to: outages.run_sham(to.r2 * 3600 or (5.0 if to.quick else 600.0)),
+    "H1": lambda to: review.run(rounds=1 if to.quick else 5),
 }
 
 

@@ -130,11 +130,22 @@ def write(snapshot: Snapshot, folder: Path) -> Path:
 
 def read(folder: Path) -> Snapshot:
     """Read a folder written by `write`; UsageError when it is none, or of another format."""
+    return _read(folder, list[Object])
+
+
+def outline(folder: Path) -> Snapshot:
+    """The same with an empty object for each, for those who count them: a tenth of the work."""
+    found = _read(folder, list[msgspec.Raw])
+    counted = {kind: [Object() for _ in objects] for kind, objects in found.objects.items()}
+    return msgspec.structs.replace(found, objects=counted)
+
+
+def _read(folder: Path, objects_as: Any) -> Snapshot:
     attempted = f"read the snapshot {folder}"
     try:
         snapshot = msgspec.json.decode((folder / "snapshot.json").read_bytes(), type=Snapshot)
         objects = {
-            path.stem: msgspec.json.decode(path.read_bytes(), type=list[Object])
+            path.stem: msgspec.json.decode(path.read_bytes(), type=objects_as)
             for path in sorted((folder / "objects").glob("*.json"))
         }
     except (OSError, msgspec.DecodeError) as error:

@@ -24,7 +24,7 @@ MOST_FINDINGS = 10  # of one row
 def summary_of(path: Path) -> str:
     """The same of a review's folder."""
     folder = ReviewFolder(path)
-    return posture_summary(read_rows(path), folder.read_meta(), store.read(folder.snapshot))
+    return posture_summary(read_rows(path), folder.read_meta(), store.outline(folder.snapshot))
 
 
 def posture_summary(rows: Sequence[RowResult], meta: ReviewMeta, snapshot: Snapshot) -> str:

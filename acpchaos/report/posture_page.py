@@ -58,7 +58,7 @@ class ReviewView:
 def review_view(path: Path, position: int) -> ReviewView:
     """Read a review's folder and work out all that the page says about it."""
     folder = ReviewFolder(path)
-    meta, rows, snapshot = folder.read_meta(), read_rows(path), store.read(folder.snapshot)
+    meta, rows, snapshot = folder.read_meta(), read_rows(path), store.outline(folder.snapshot)
     return ReviewView(
         anchor=f"hardening-{position}" if position > 1 else "hardening",
         folder=path.name,

@@ -4,7 +4,7 @@ Room: report. Lines are also what pytest prints at its end, so they hold no mark
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +13,9 @@ from rich.text import Text
 
 from acpchaos.check.verdict import JudgedClaim, Outcome
 from acpchaos.report.words import SIGNS, value
-from acpchaos.target.guard import Finding
+
+if TYPE_CHECKING:  # it brings the Kubernetes client along, which judging a folder does not need
+    from acpchaos.target.guard import Finding
 
 STYLES = {
     Outcome.DIRTY: "bold magenta",
@@ -76,7 +78,7 @@ def print_claims(claims: Sequence[JudgedClaim], console: Console | None = None) 
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_findings(findings: Sequence[Finding], console: Console | None = None) -> None:
+def print_findings(findings: Sequence["Finding"], console: Console | None = None) -> None:
     """The doctor's table: what, seen, and what to type for each line that is not ok."""
     out = console or Console()
     if not out.is_terminal:

@@ -6,13 +6,14 @@ Room: check. Certificates come from handshakes with each pod and from the Secret
 import datetime as dt
 import re
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from cryptography import x509
 
 from acpchaos.check.posture.parts import Part, joined
-from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, rule
-from acpchaos.check.posture.view import View, dig, label, selects
+from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, broken, rule
+from acpchaos.check.posture.view import Pods, View, dig, label, selects
 from acpchaos.check.posture.x509 import (
     chains_to,
     covers,
@@ -37,46 +38,56 @@ _OWN = "chart values certificate.cert and certificate.key, or certManager.enable
 # where certificates are
 
 
-def _place(view: View) -> tuple[str, str]:
-    """(namespace, name) of the Secret that is mounted where ACP's configuration looks."""
-    main = next(pods for pods in view.acp if pods.role == "acp")
-    doors = [*view.setting(main, _PATH), *view.flag(main, "server.cert.path", valued=True)]
+class Place(NamedTuple):
+    """A Secret that holds a certificate."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"Secret {self.namespace}/{self.name}"
+
+
+def _place(view: View, pods: Pods) -> Place:
+    """The Secret that is mounted where the configuration of these pods looks. Flagger gives its
+    copies of a workload copies of its Secrets, so each has its own."""
+    doors = [*view.setting(pods, _PATH), *view.flag(pods, "server.cert.path", valued=True)]
     path = str(doors[-1].value) if doors else _DEFAULT_PATH
-    source = view.mounted(main, path)
+    source = view.mounted(pods, path)
     if source and source[0] == "Secret":
-        return main.namespace, source[1]
-    return main.namespace, f"{view.scope.workloads['acp'].name}-tls"  # the chart's name
+        return Place(pods.namespace, source[1])
+    return Place(pods.namespace, f"{view.scope.workloads['acp'].name}-tls")  # the chart's name
 
 
-def _secret(view: View) -> Object:
-    namespace, name = _place(view)
-    found = view.find("Secret", namespace, name)
-    if found is None:
-        raise Unreadable(f"Secret {namespace}/{name} is not in the evidence")
-    return found
+def _by_workload(view: View) -> dict[str, Place]:
+    return {str(pods): _place(view, pods) for pods in view.acp}
+
+
+def _places(view: View) -> list[Place]:
+    return list(dict.fromkeys(view.once(_by_workload).values()))
 
 
 def _data(secret: Object, key: str) -> str:
     return str((secret.get("data") or {}).get(key) or "")
 
 
-def _of_secret(view: View) -> tuple[Object, list[x509.Certificate]]:
-    secret = _secret(view)
-    where = label("Secret", secret)
-    return secret, parsed([_data(secret, "tls.crt")], f"{where}[tls.crt]")
+def _of_secret(view: View, place: Place) -> tuple[Object, list[x509.Certificate]]:
+    secret = view.find("Secret", *place)
+    if secret is None:
+        raise Unreadable(f"{place} is not in the evidence")
+    return secret, parsed([_data(secret, "tls.crt")], f"{place}[tls.crt]")
 
 
 def _chain(served: Served) -> list[x509.Certificate]:
     return parsed(served.chain, served.where)
 
 
-def _issuing(view: View) -> list[Object]:
+def _issuing(view: View, place: Place) -> list[Object]:
     """cert-manager Certificates that write the Secret; none where cert-manager is not used."""
     if "Certificate" not in view.snapshot.objects and "Certificate" not in view.snapshot.unread:
         return []
-    namespace, name = _place(view)
-    found = view.objects("Certificate", namespace)
-    return [each for each in found if dig(each, "spec.secretName") == name]
+    found = view.objects("Certificate", place.namespace)
+    return [each for each in found if dig(each, "spec.secretName") == place.name]
 
 
 @rule(
@@ -88,27 +99,39 @@ def _issuing(view: View) -> list[Object]:
 )
 def not_published(view: View) -> Judgement:
     served = [each for each in view.snapshot.served if each.chain]
-    parts: list[Part] = [partial(_published_secret, view), partial(pods_seen, view)]
+    parts = [partial(_published_secrets, view), partial(pods_seen, view)]
+    parts.append(partial(ingress_seen, view))
     return joined([*parts, *(partial(_published_served, each) for each in served)])
 
 
 def pods_seen(view: View) -> Judgement:
     """What was read when every running pod of ACP completed a handshake; Unreadable else."""
     seen = view.served("pod")
-    if unseen := _running(view) - {_pod_of(served) for served in seen}:
+    if unseen := view.once(_running).keys() - {_pod_of(served) for served in seen}:
         every = {_pod_of(served): served.error for served in view.snapshot.served}
         told = ", ".join(f"{name} {every.get(name, '')}".strip() for name in sorted(unseen))
         raise Unreadable(f"no handshake was seen with {told}")
     return Judgement(read=tuple(served.where for served in seen))
 
 
+def ingress_seen(view: View) -> Judgement:
+    """What was read when the address that clients use completed a handshake; Unreadable else."""
+    if not view.scope.base_url:
+        return Judgement()
+    return Judgement(read=tuple(served.where for served in view.served("ingress")))
+
+
 def _published_served(served: Served) -> Judgement:
     return _published(served.where, "chain", _chain(served))
 
 
-def _published_secret(view: View) -> Judgement:
-    secret, chain = _of_secret(view)
-    where = label("Secret", secret)
+def _published_secrets(view: View) -> Judgement:
+    return joined(partial(_published_secret, view, place) for place in _places(view))
+
+
+def _published_secret(view: View, place: Place) -> Judgement:
+    secret, chain = _of_secret(view, place)
+    where = str(place)
     key = opened(_data(secret, "tls.key"))
     leaked = Finding(
         object=where, field="data[tls.key]", saw="the chart's published key",
@@ -140,18 +163,22 @@ def _published(where: str, field: str, chain: list[x509.Certificate]) -> Judgeme
     remedy=_OWN,
 )
 def own_certificate(view: View) -> Judgement:
-    if issuing := _issuing(view):
+    return joined(partial(_own, view, place) for place in _places(view))
+
+
+def _own(view: View, place: Place) -> Judgement:
+    if issuing := _issuing(view, place):
         return joined(partial(_ready, each) for each in issuing)
-    secret, chain = _of_secret(view)
-    where = label("Secret", secret)
+    secret, chain = _of_secret(view, place)
+    where = str(place)
     if whose := published(chain[0]):
         return _only(where, "data[tls.crt]", f"{whose} certificate", "one's own", _OWN)
     if pem := _data(secret, "ca.crt"):
-        broken = chains_to(chain, parsed([pem], f"{where}[ca.crt]"))
+        fault = chains_to(chain, parsed([pem], f"{where}[ca.crt]"))
     else:
-        broken = next((served.verified for served in view.served("pod") if served.verified), "")
-    if broken:
-        return _only(where, "data[tls.crt]", f"a broken chain: {broken}", "a chain to its CA", _OWN)
+        fault = next((served.verified for served in view.served("pod") if served.verified), "")
+    if fault:
+        return _only(where, "data[tls.crt]", f"a broken chain: {fault}", "a chain to its CA", _OWN)
     return Judgement(read=(where,))
 
 
@@ -176,14 +203,16 @@ def _ready(certificate: Object) -> Judgement:
 @rule(
     "HARD-27",
     evidence="certificates of handshakes with each pod and through the ingress",
-    passes="posture.certificate_days (14) or more are left, the subjectAltName holds a name of the "
+    passes="it has begun, posture.certificate_days (14) or more are left, the subjectAltName holds "
+    "a name of the "
     "Service or the host, RSA 2048 and more or a curve, no SHA-1 or MD5",
     source=SOURCE,
     remedy="have the certificate issued again with these properties",
 )
 def sound(view: View) -> Judgement:
     served = [each for each in view.snapshot.served if each.chain]
-    return joined([partial(pods_seen, view), *(partial(_sound, view, each) for each in served)])
+    parts: list[Part] = [partial(pods_seen, view), partial(ingress_seen, view)]
+    return joined([*parts, *(partial(_sound, view, each) for each in served)])
 
 
 def _sound(view: View, served: Served) -> Judgement:
@@ -204,6 +233,8 @@ def _sound(view: View, served: Served) -> Judgement:
         if left < days:
             saw = f"{each.not_valid_after_utc:%Y-%m-%d}, {left:.0f} days left"
             found(at, "notAfter", saw, f"{days} days left")
+        if each.not_valid_before_utc > now:
+            found(at, "notBefore", f"{each.not_valid_before_utc:%Y-%m-%d}", "a day in the past")
         if weak := weak_key(each):
             found(at, "publicKey", weak, "RSA of 2048 bits or more, or a curve")
         if weak := weak_signature(each):
@@ -252,21 +283,18 @@ def renewal(view: View) -> Judgement:
 
 
 def _same(view: View) -> Judgement:
-    secret, chain = _of_secret(view)
-    where, wanted = label("Secret", secret), fingerprint(chain[0])
-    seen = view.served("pod")
-    findings = [
-        Finding(
-            object=served.where, field="chain[0]",
-            saw=f"serial {leaf.serial_number:x}, valid until {leaf.not_valid_after_utc:%Y-%m-%d}",
-            want=f"serial {chain[0].serial_number:x} as in {where}",
-            remedy=f"kubectl -n {view.scope.namespace} rollout restart deployment",
-        )
-        for served in seen
-        for leaf in [_chain(served)[0]]
-        if fingerprint(leaf) != wanted
-    ]  # fmt: skip
-    return Judgement(findings=tuple(findings), read=(where, *(served.where for served in seen)))
+    main = next(pods for pods in view.acp if pods.role == "acp")
+    running, findings, read = view.once(_running), [], list[str]()
+    for served in view.served("pod"):
+        place = view.once(_by_workload)[str(running.get(_pod_of(served), main))]
+        wanted, leaf = _of_secret(view, place)[1][0], _chain(served)[0]
+        read += [str(place), served.where]
+        if fingerprint(leaf) != fingerprint(wanted):
+            saw = f"serial {leaf.serial_number:x}, valid until {leaf.not_valid_after_utc:%Y-%m-%d}"
+            want = f"serial {wanted.serial_number:x} as in {place}"
+            remedy = f"kubectl -n {view.scope.namespace} rollout restart deployment"
+            findings.append(broken(served.where, "chain[0]", saw, want, remedy))
+    return Judgement(findings=tuple(findings), read=tuple(dict.fromkeys(read)))
 
 
 def _pod_of(served: Served) -> str:
@@ -274,16 +302,16 @@ def _pod_of(served: Served) -> str:
     return served.where.rpartition("/")[2].partition(":")[0]
 
 
-def _running(view: View) -> set[str]:
-    """Running pods of ACP and its workers, where pods were gathered at all."""
+def _running(view: View) -> dict[str, Pods]:
+    """Running pods of ACP and its workers with their workload, where pods were gathered at all."""
     if view.snapshot.source == "manifests":
-        return set()
+        return {}
     return {
-        str(pod["metadata"]["name"])
+        str(pod["metadata"]["name"]): pods
         for pod in view.objects("Pod", view.scope.namespace)
-        if dig(pod, "status.phase") == "Running"
-        and not pod["metadata"].get("deletionTimestamp")
-        and any(_selects(pods.object, pod) for pods in view.acp)
+        if dig(pod, "status.phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
+        for pods in view.acp
+        if _selects(pods.object, pod)
     }
 
 
@@ -292,7 +320,7 @@ def _selects(workload: Object, pod: Object) -> bool:
 
 
 def _renewed_in_time(view: View) -> Judgement:
-    return joined(partial(_window, each) for each in _issuing(view))
+    return joined(partial(_window, e) for place in _places(view) for e in _issuing(view, place))
 
 
 def _window(certificate: Object) -> Judgement:

@@ -60,7 +60,7 @@ def _wanted_rules() -> list[Object]:
     active=True,
 )
 def outside_only(view: View) -> Judgement:
-    functions, reach = _functions(view), Reach(view)
+    functions, reach = _functions(view), view.once(Reach)
     return joined(
         [
             partial(enforcement, view),
@@ -104,7 +104,7 @@ def _probes(view: View) -> Judgement:
     remedy="except: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 169.254.0.0/16]",
 )
 def exceptions(view: View) -> Judgement:
-    functions, reach = _functions(view), Reach(view)
+    functions, reach = _functions(view), view.once(Reach)
     parts = [partial(_blocks, reach, pods, INSIDE) for pods in functions]
     return joined(
         [partial(enforcement, view), *parts, partial(_own_ranges, view, reach, functions)]

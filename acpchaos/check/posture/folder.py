@@ -85,12 +85,14 @@ def is_review(path: Path) -> bool:
     return ReviewFolder(path).meta.is_file()
 
 
-def rejudge(path: Path) -> list[RowResult]:
-    """Judge a review from its folder alone and write its rows and verdicts."""
+def rejudge(path: Path, snapshot: Snapshot | None = None) -> list[RowResult]:
+    """Judge a review from its folder alone and write its rows and verdicts. `snapshot` is that of
+    the folder, from a caller who has read it already: two of a large cluster need twice the
+    memory."""
     folder = ReviewFolder(path)
     waivers = load_waivers(folder.waivers) if folder.waivers.exists() else []
     given = load_attestations(folder.attestations) if folder.attestations.exists() else []
-    rows = judge(store.read(folder.snapshot), waivers, attestations=given)
+    rows = judge(snapshot or store.read(folder.snapshot), waivers, attestations=given)
     folder.rows.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
     folder.verdicts.write_bytes(encode(as_claims(rows)))
     return rows

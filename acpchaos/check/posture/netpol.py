@@ -8,6 +8,7 @@ the one that finds holes.
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from acpchaos.check.posture.view import label, namespace_of, selects
@@ -128,8 +129,13 @@ def _peer(place: str, home: str, peer: Object) -> Peer:
 
 
 def network(text: Any) -> Network:
-    """A range, or the range of one address."""
-    return ipaddress.ip_network(str(text), strict=False)
+    """A range, or the range of one address; ValueError for any other text."""
+    return _network(str(text))
+
+
+@lru_cache(maxsize=4096)  # policies of one cluster name the same few ranges again and again
+def _network(text: str) -> Network:
+    return ipaddress.ip_network(text, strict=False)
 
 
 def selecting(policies: Iterable[Policy], namespace: str, labels: dict[str, str]) -> list[Policy]:

@@ -4,7 +4,8 @@ Room: check. Rules of policies are one half of the proof, probes the other.
 """
 
 import json
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 from acpchaos.check.posture.netpol import Allow, Direction, Network, Peer, contains, network
@@ -25,6 +26,7 @@ from acpchaos.check.posture.view import Pods, View
 from acpchaos.record.snapshot import CONTROL, DENY, Object
 
 SOURCE = "vendor document, hardening, network policies"
+Hosts = Callable[[], list[str]]  # of the stores, as the configuration names them
 _STORE_PORTS: set[int | str] = {6379, 26257, 5432}
 _LINK_LOCAL = network("169.254.0.0/16")
 
@@ -37,7 +39,7 @@ _LINK_LOCAL = network("169.254.0.0/16")
     remedy="a NetworkPolicy with policyTypes: [Ingress, Egress] for each workload",
 )
 def isolated(view: View) -> Judgement:
-    reach = Reach(view)
+    reach = view.once(Reach)
     workloads = [*view.acp, *view.jobs]
     return joined(
         [partial(enforcement, view), *(partial(_isolated, view, reach, p) for p in workloads)]
@@ -91,7 +93,7 @@ def enforced(view: View) -> Judgement:
     active=True,
 )
 def sources(view: View) -> Judgement:
-    reach = Reach(view)
+    reach = view.once(Reach)
     workloads = [*view.acp, *view.jobs]
     return joined(
         [
@@ -150,7 +152,7 @@ def _foreign(view: View) -> Judgement:
     active=True,
 )
 def targets(view: View) -> Judgement:
-    reach = Reach(view)
+    reach = view.once(Reach)
     workloads = [*view.acp, *view.jobs]
     return joined(
         [
@@ -165,18 +167,19 @@ def targets(view: View) -> Judgement:
 def _targets(view: View, reach: Reach, pods: Pods) -> Judgement:
     if _unguarded_job(reach, pods, "egress"):
         return Judgement(read=(str(pods),))
-    allow, bad = _egress_rules(view), partial(_bad_target, view, reach, pods)
+    hosts = cache(partial(_store_hosts, view, pods))
+    allow, bad = _egress_rules(view), partial(_bad_target, view, reach, hosts)
     want = "a store, DNS, a function, or a range of posture.outside_hosts"
     remedy = f"egress: {json.dumps(allow)}; a needed range belongs into [posture] outside_hosts"
     return reach.judged(pods, "egress", allow, bad, want, remedy)
 
 
-def _bad_target(view: View, reach: Reach, pods: Pods, allow: Allow, peer: Peer | None) -> str:
+def _bad_target(view: View, reach: Reach, hosts: Hosts, allow: Allow, peer: Peer | None) -> str:
     """What is wrong with one target of ACP's traffic; empty when nothing is."""
     if peer is None:
         return "any target"
     if peer.block is not None:
-        listed = any(contains(each, peer.block.cidr) for each in _ranges(view, pods, allow))
+        listed = any(contains(each, peer.block.cidr) for each in _ranges(view, hosts, allow))
         return "" if listed else f"addresses {peer.block}"
     names = reach.namespaces(peer)
     if names <= DNS_NAMESPACES and only_dns(allow):
@@ -188,13 +191,13 @@ def _bad_target(view: View, reach: Reach, pods: Pods, allow: Allow, peer: Peer |
             return f"pods of {', '.join(others)}"
     foreign = names - {peer.home, view.scope.faas_namespace}
     if foreign and only(allow.ports, _STORE_PORTS):
-        foreign -= _store_namespaces(view, pods)
+        foreign -= _store_namespaces(hosts)
     return f"pods of namespace {', '.join(sorted(foreign))}" if foreign else ""
 
 
-def _ranges(view: View, pods: Pods, allow: Allow) -> list[Network]:
+def _ranges(view: View, hosts: Hosts, allow: Allow) -> list[Network]:
     """Address ranges that policy or configuration name."""
-    texts = [*view.policy.outside_hosts, *_store_hosts(view, pods)]
+    texts = [*view.policy.outside_hosts, *hosts()]
     if only_dns(allow):  # a resolver on the node, or the cluster's DNS by its address
         texts += [str(_LINK_LOCAL), *view.policy.cluster_cidrs]
     return [found for text in texts if (found := _range(text)) is not None]
@@ -220,9 +223,9 @@ def _store_hosts(view: View, pods: Pods) -> list[str]:
     return [host for host in found if host]
 
 
-def _store_namespaces(view: View, pods: Pods) -> set[str]:
+def _store_namespaces(hosts: Hosts) -> set[str]:
     """Namespaces in names like redis.stores.svc.cluster.local."""
-    parts = [host.split(".") for host in _store_hosts(view, pods)]
+    parts = [host.split(".") for host in hosts()]
     return {each[1] for each in parts if len(each) > 2 and each[2] == "svc"}
 
 

@@ -46,7 +46,7 @@ def grants(
 ) -> list[Grant]:
     """Everyone who may do any of `asks` in a namespace. `named` decides whether a grant on one
     object name counts. Unreadable when a kind of RBAC was not gathered."""
-    roles = _Roles(view)
+    roles = view.once(_Roles)
     found = []
     for kind, binding in _bindings(view, namespace):
         ref = binding.get("roleRef") or {}
@@ -79,7 +79,7 @@ class Bound:
 
 def bound(view: View, subjects: set[str]) -> list[Bound]:
     """Every binding that names one of these subjects."""
-    roles, found = _Roles(view), []
+    roles, found = view.once(_Roles), []
     for kind, binding in _bindings(view, None):
         home, ref = namespace_of(binding), binding.get("roleRef") or {}
         for at, subject in enumerate(binding.get("subjects") or []):

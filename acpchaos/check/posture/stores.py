@@ -31,7 +31,7 @@ _EXPORTERS: set[int | str] = {9121, 9187, 8080, "metrics", "http-metrics"}
 def closed(view: View) -> Judgement:
     if not view.neighbours:
         raise NotHere("no store of the profile runs in this cluster")
-    reach = Reach(view)
+    reach = view.once(Reach)
     running = sorted({pods.role for pods in view.neighbours})
     return joined(
         [
@@ -81,7 +81,7 @@ def redis_policy(view: View) -> Judgement:
     redis = [pods for pods in view.neighbours if pods.role == "redis"]
     if not redis:
         raise NotHere("Redis does not run in this cluster")
-    reach = Reach(view)
+    reach = view.once(Reach)
     return joined(
         [partial(enforcement, view), *(partial(_named, view, reach, pods) for pods in redis)]
     )

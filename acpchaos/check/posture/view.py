@@ -5,8 +5,9 @@ rule can take silence for compliance.
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
+from typing import Any
 
 from acpchaos.check.posture import doors
 from acpchaos.check.posture.attestations import Attestation, Attested
@@ -27,6 +28,8 @@ class View:
         self.snapshot, self.scope = snapshot, snapshot.scope
         self.policy = snapshot.scope.policy
         self.today = dt.date.fromisoformat(today or snapshot.taken_at[:10])
+        self._places: dict[str, dict[str, list[Object]]] = {}
+        self._made: dict[Callable[[View], Any], Any] = {}
         self._attested = Attested(
             attestations, self.policy.attesters, target=self.scope.profile, today=self.today,
             most_days=self.policy.report_days,
@@ -37,20 +40,42 @@ class View:
         Unreadable alike; Unattested when it is old, forged or for another target."""
         return self._attested.of(row)
 
+    def once[T](self, make: Callable[["View"], T]) -> T:
+        """What `make` makes of this view, made for all rules once: a cluster is large, rows are
+        many."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: T = self._made[make]
+        return found
+
     # objects
 
     def objects(self, kind: str, namespace: str | None = None) -> list[Object]:
-        """All objects of a kind, or those of one namespace; Unreadable when not gathered."""
-        if kind not in self.snapshot.objects:
+        """All objects of a kind, or those of one namespace; Unreadable when they were not gathered
+        whole."""
+        if kind not in self.snapshot.objects or kind in self.snapshot.unread:
             why = self.snapshot.unread.get(kind) or f"{self.snapshot.source} evidence has none"
             raise Unreadable(f"{kind} objects could not be read: {why}")
-        found = self.snapshot.objects[kind]
-        return [o for o in found if namespace is None or namespace_of(o) == namespace]
+        return self.partly(kind, namespace)
+
+    def partly(self, kind: str, namespace: str | None = None) -> list[Object]:
+        """The same as far as they are there: good for findings, never for saying that none is."""
+        if namespace is None:
+            return self.snapshot.objects.get(kind) or []
+        return self._placed(kind).get(namespace, [])
 
     def find(self, kind: str, namespace: str, name: str) -> Object | None:
         """One object, None when the kind was gathered without it."""
         named = (o for o in self.objects(kind, namespace) if o["metadata"]["name"] == name)
         return next(named, None)
+
+    def _placed(self, kind: str) -> dict[str, list[Object]]:
+        """Objects by namespace."""
+        if kind not in self._places:
+            found = self._places[kind] = {}
+            for each in self.snapshot.objects.get(kind) or []:
+                found.setdefault(namespace_of(each), []).append(each)
+        return self._places[kind]
 
     # workloads
 

@@ -6,6 +6,7 @@ Room: check. It knows certificates, not where they were found.
 import datetime as dt
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -33,12 +34,17 @@ _CONTROLLER_NAMES = ("Kubernetes Ingress Controller Fake Certificate", "TRAEFIK 
 def parsed(pems: Iterable[str], where: str) -> list[x509.Certificate]:
     """Certificates of a chain, leaf first; Unreadable when there is none or it is no PEM."""
     try:
-        found = [c for pem in pems for c in x509.load_pem_x509_certificates(pem.encode())]
+        found = [c for pem in pems for c in _loaded(pem)]
     except ValueError as error:
         raise Unreadable(f"{where} holds no readable certificate: {error}") from None
     if not found:
         raise Unreadable(f"{where} holds no certificate")
     return found
+
+
+@lru_cache(maxsize=4096)  # several rows look at each, and pods of one workload serve the same
+def _loaded(pem: str) -> tuple[x509.Certificate, ...]:
+    return tuple(x509.load_pem_x509_certificates(pem.encode()))
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
