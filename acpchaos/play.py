@@ -240,14 +240,20 @@ class _Play:
         journal = self._own_journal(parts, "ledger")
         ledger = Ledger(self._profile, journal, seed=self._meta.seed)
         ledger.mint()
+        parts.callback(ledger.rest)
         return ledger
 
     def _remember(self, when: str, ledger: Ledger | None) -> None:
-        """What must be the same before and after: configuration, keys, and the token ledger."""
+        """What must be the same before and after: configuration, keys, and the token ledger, which
+        is looked at meanwhile, too."""
         observe(self._profile, self._journal, when)
-        if ledger is not None:
-            ledger.probe(when)
-            self._progress.say(f"token ledger looked at {when}")
+        if ledger is None:
+            return
+        ledger.rest()
+        ledger.probe(when)
+        self._progress.say(f"token ledger looked at {when}")
+        if when == "before":
+            ledger.follow()
 
     def _phase(self, name: str) -> None:
         self._journal.write(Phase(t_ns=self._clock.now_ns(), name=name))

@@ -1,8 +1,8 @@
 """A server that can be broken at a known moment: frozen by SIGSTOP, or deaf by SIGUSR1.
 
-`python -m benchmarks.breakable DELAY_S BACKLOG` prints its issuer, then "closed" or "open" each time
-its listener was closed (SIGUSR1) or opened again on the same port (SIGUSR2), and serves until its
-input ends. An answer takes DELAY_S, so that what a client ought to read is known.
+`python -m benchmarks.breakable DELAY_S BACKLOG` prints its issuer, then "closed" or "open" each
+time its listener was closed (SIGUSR1) or opened again on the same port (SIGUSR2), and serves until
+its input ends. An answer takes DELAY_S, so that what a client ought to read is known.
 """
 
 import asyncio

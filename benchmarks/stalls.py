@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from acpchaos.check.window import NS_PER_S, Window
 from acpchaos.record.events import Clock
@@ -24,9 +24,10 @@ CORES = 2
 
 def watch() -> None:
     """Until the input ends; then every stall as [from_ns, until_ns]."""
-    ended, clock, found = threading.Event(), Clock(), []
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-    while not ended.is_set():
+    clock, found = Clock(), []
+    reading = threading.Thread(target=sys.stdin.read, daemon=True)
+    reading.start()
+    while reading.is_alive():
         due_s = time.monotonic() + NAP_S
         pause_until(due_s)
         late_s = time.monotonic() - due_s
@@ -40,19 +41,20 @@ def watch() -> None:
 def stalls() -> Iterator[list[Window]]:
     """A list that holds, after the block, all stalls within it, in order."""
     seen: list[Window] = []
-    with ExitStack() as parts:
-        parts.callback(lambda: seen.sort())
-        for core in range(CORES):
-            child = subprocess.Popen(
-                [*pinned(core), sys.executable, "-m", "benchmarks.stalls"], cwd=PROJECT, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            )  # fmt: skip
-            parts.callback(
-                lambda child=child: seen.extend(
-                    Window(*each) for each in json.loads(child.communicate()[0] or "[]")
-                )
-            )
+    children = [
+        subprocess.Popen(
+            [*pinned(core), sys.executable, "-m", "benchmarks.stalls"], cwd=PROJECT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )
+        for core in range(CORES)
+    ]  # fmt: skip
+    try:
         yield seen
+    finally:
+        for child in children:
+            told, _ = child.communicate()
+            seen += [Window(*each) for each in json.loads(told or "[]")]
+        seen.sort()
 
 
 def longest_s(seen: list[Window], *around: Window) -> float:

@@ -61,6 +61,7 @@ class Issuer:
         self.methods, self.keys, self.subjects = {}, {}, {}
         self.assertions_seen, self.proofs = set(), Counter()
         self.unavailable = self.lying = False
+        self.tells_of_refresh = True
         self._thawed = threading.Event()
         self._thawed.set()
         self._lock = threading.Lock()
@@ -232,7 +233,8 @@ class Issuer:
         try:
             return jwt.decode(token, self.key, algorithms=["ES256"]).claims["exp"] > time.time()
         except (JoseError, ValueError):
-            return token in self.held["opaque"]
+            known = self.held["opaque"] | (self.held["refresh"] if self.tells_of_refresh else {})
+            return token in known
 
     def _introspect(self, workspace, _method, headers, form, _cookies):
         self.known(workspace, headers, form)
