@@ -85,6 +85,22 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
     click.echo(write_evidence(list(runs), out))
 
 
+@main.command()
+@click.argument("runs", type=click.Path(path_type=Path), nargs=-1, required=True)
+def repeats(runs: tuple[Path, ...]) -> None:
+    """Judge several plays of the same scenario together: median with its interval, maximum, n, and
+    the share of failures that is still possible. Play them by pytest's --chaos-repeats N.
+    """
+    from acpchaos.check.repeats import repeats as together
+    from acpchaos.check.verdict import exit_code, merge
+    from acpchaos.record.run import load_run
+    from acpchaos.report.repeats import lines
+
+    found = together(load_run(run) for run in runs)
+    click.echo("\n".join(lines(found)))
+    sys.exit(exit_code(merge(each.outcome for each in found)))
+
+
 _EXISTING = click.Path(path_type=Path, exists=True)
 _NEW = click.Path(path_type=Path, dir_okay=False)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from acpchaos import plugin_posture
+from acpchaos import plugin_posture, plugin_repeats
 from acpchaos.check.verdict import JudgedClaim, Outcome, exit_code, merge
 from acpchaos.errors import AcpchaosError, TargetLeftDirty, UsageError
 from acpchaos.plugin_ledger import LEDGER, Inconclusive, Ledger, given
@@ -51,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="fail",
         help="whether an inconclusive claim changes the exit code (nightly: fail)",
     )
+    plugin_repeats.add_options(group)
     plugin_posture.add_options(group)
 
 
@@ -106,7 +107,7 @@ def _judged(config: pytest.Config, scenario: Scenario, claim: Claim) -> JudgedCl
     """Play once per scenario; an expected error is remembered and told for each claim."""
     ledger = config.stash[LEDGER]
     if scenario.name not in ledger.plays:
-        ledger.plays[scenario.name] = _play(config, scenario)
+        ledger.plays[scenario.name] = plugin_repeats.repeated(config, scenario, _play)
     played = ledger.plays[scenario.name]
     if isinstance(played, UsageError):
         pytest.exit(str(played), returncode=played.exit_code)
@@ -195,6 +196,7 @@ def pytest_terminal_summary(
         plugin_posture.write_summary(terminalreporter, ledger)
     if ledger.plays:
         _write_claims(terminalreporter, ledger)
+        plugin_repeats.write(terminalreporter, config)
     if ledger.page:
         terminalreporter.write_line(f"evidence: {ledger.page}")
 

@@ -29,6 +29,7 @@ class Ledger:
     """What the session has played and concluded; `review` stays None until rows are asked for."""
 
     plays: dict[str, Played | AcpchaosError] = field(default_factory=dict)
+    repeats: list[Path] = field(default_factory=list)  # every play of --chaos-repeats, in order
     plans: dict[str, str | AcpchaosError] = field(default_factory=dict)  # of a dry run
     review: Reviewed | AcpchaosError | None = None
     rows: list[RowResult] = field(default_factory=list)
@@ -45,7 +46,8 @@ class Ledger:
     def folders(self) -> list[Path]:
         """Where the plays and the review of this session lie."""
         done = [*self.plays.values(), *([self.review] if self.review else [])]
-        return [each.folder for each in done if not isinstance(each, AcpchaosError)]
+        shown = [each.folder for each in done if not isinstance(each, AcpchaosError)]
+        return [*(each for each in self.repeats if each not in shown), *shown]
 
 
 LEDGER = pytest.StashKey[Ledger]()
