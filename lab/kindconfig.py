@@ -38,6 +38,8 @@ _AUDIT_ARGS = {
     "audit-log-maxsize": "50",
     "audit-log-maxbackup": "2",
     "encryption-provider-config": f"{_INSIDE}/encryption.yaml",
+    # the file is read again within a minute: HARD-19 is broken and mended without a new start
+    "encryption-provider-config-automatic-reload": "true",
 }
 
 

@@ -8,7 +8,7 @@ leads to the prior state, not to a default.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from acpchaos.faults import fields, frozen, objects
+from acpchaos.faults import fields, files, frozen, objects, records
 from acpchaos.stores import postgres
 from acpchaos.stores.exec import Exec, inside
 from acpchaos.target.cluster import ApiRefused, Cluster, Object
@@ -150,4 +150,6 @@ REVERTERS = {
     "field": Reverter(fields.restore_field, fields.field_restored),
     "frozen": Reverter(frozen.thaw, frozen.thawed),
     "secret": Reverter(objects.restore_secret, objects.secret_restored),
+    "records": Reverter(records.remove_records, records.records_removed),
+    "file": Reverter(files.restore_file, files.file_restored),
 }

@@ -51,6 +51,10 @@ KINDS: dict[str, Kind] = {
     "SelfSubjectAccessReview": Kind(
         "apis/authorization.k8s.io/v1", "selfsubjectaccessreviews", False
     ),
+    "CustomResourceDefinition": Kind(
+        "apis/apiextensions.k8s.io/v1", "customresourcedefinitions", False
+    ),
+    "Certificate": Kind("apis/cert-manager.io/v1", "certificates"),
     "PodMetrics": Kind("apis/metrics.k8s.io/v1beta1", "pods"),
 }
 

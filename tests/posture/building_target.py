@@ -9,7 +9,7 @@ from fake_api.server import FakeApi
 from acpchaos.posture.probes import network
 from acpchaos.target.profile import Profile, load_profile
 
-FAAS = "acp-faas"
+FAAS, NETPOL = "acp-faas", "networkpolicies"
 PORTS = {
     "acp": [("http", 8443), ("metrics", 9000), ("grpc", 9443)],
     "redis-cluster": [("tcp-redis", 6379), ("tcp-redis-bus", 16379)],
@@ -79,7 +79,9 @@ class Network:
             return "timeout"
         if port == network.CLOSED:
             return self.closed_as
-        denied = any(key[0] == "networkpolicies" for key in self.api.store.objects)
+        policies = [i["spec"] for k, i in self.api.store.objects.items() if k[0] == NETPOL]
+        let_through = any(spec.get("ingress") == [{}] == spec.get("egress") for spec in policies)
+        denied = bool(policies) and not let_through  # policies add up
         heeded = denied and self.enforces and source not in self.unheeded
         return self.denies_as if heeded else "open"
 

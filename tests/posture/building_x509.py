@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,6 +13,7 @@ _SHA256_RSA = bytes.fromhex("06092a864886f70d01010b")
 _SHA1_RSA = bytes.fromhex("06092a864886f70d010105")
 _MD5_RSA = bytes.fromhex("06092a864886f70d010104")
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+ENDING_DAYS = 5  # fewer than posture.certificate_days, and still valid for every client
 
 
 class Issuer:
@@ -25,6 +27,16 @@ class Issuer:
         )
         self.certificate = made.sign(self.key, hashes.SHA256())
         self.pem = _pem(self.certificate)
+
+    @classmethod
+    def of(cls, certificate: str, key: str, now: dt.datetime) -> Self:
+        """A CA that is there already, from its PEM."""
+        made = cls("replaced", now)
+        signer = serialization.load_pem_private_key(key.encode(), None)
+        assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        made.certificate, made.key = x509.load_pem_x509_certificate(certificate.encode()), signer
+        made.name, made.pem = made.certificate.subject, certificate
+        return made
 
     def issue(
         self,
@@ -59,6 +71,17 @@ class Issuer:
 def chain(issuer: Issuer, names: Sequence[str], **given: object) -> tuple[str, ...]:
     """PEM of a leaf and its CA."""
     return _pem(issuer.issue(names, **given)), issuer.pem  # type: ignore[arg-type]
+
+
+def with_key(issuer: Issuer, names: Sequence[str], days: float) -> tuple[str, str]:
+    """PEM of a leaf with its CA, and of the leaf's key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf = _pem(issuer.issue(names, days=days, key=key))
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain
+    )
+    return leaf + issuer.pem, private.decode()
 
 
 def weakly_signed(issuer: Issuer, names: Sequence[str], algorithm: str) -> tuple[str, ...]:

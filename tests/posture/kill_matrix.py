@@ -26,13 +26,11 @@ from acpchaos.check.posture.attestations import Attestation, public_half, signed
 from acpchaos.check.posture.judge import judge
 from acpchaos.check.verdict import Outcome
 from acpchaos.posture.manifests import from_manifests
-from acpchaos.record import snapshot as store
 from acpchaos.record.snapshot import Snapshot
 from acpchaos.target.profile import load_profile
 from posture import building_lab
 from posture.sabotage import FOLDER, PROJECT, Misses, Sabotage, Scene, apply, load
 
-RECORDED = Path(__file__).parent / "hardened"  # taken from the lab, with probes
 ATTESTED = ("HARD-01", "HARD-18", "HARD-19")  # rows that a person may have to attest
 ATTESTER = "reviewer"
 _GOOD = (Outcome.PASSED, Outcome.NOT_APPLICABLE, Outcome.WAIVED)
@@ -65,9 +63,8 @@ def hardening_rows() -> list[str]:
 
 @cache
 def baseline() -> Scene:
-    """The hardened lab as it was recorded, else as its manifests and answers describe it."""
-    found = store.read(RECORDED) if RECORDED.exists() else building_lab.hardened()
-    return attested(found)
+    """The hardened lab as it was recorded."""
+    return attested(building_lab.recorded())
 
 
 @cache

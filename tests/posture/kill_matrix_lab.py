@@ -1,88 +1,62 @@
 """The kill matrix on the lab: each live sabotage made, read, judged, undone, and seen undone.
 
 One change at a time, under the target's lock. Every change is recorded in the cluster before it is
-made, so that `acpchaos undo` mends a lab whose runner died. Rollouts are held back while a workload
-is changed: the rows read the object, so no pod needs to restart. Never played on anything but the
-lab: `make kill-matrix-lab`.
+made, so that `acpchaos undo` mends a lab whose runner died; what such a runner left is undone
+before anything is played. Rows that only a probe can turn red are probed before, with and after
+their change. Never played on anything but the lab: `make kill-matrix-lab`, also with ROWS="...".
 """
 
-import base64
-import copy
 import datetime as dt
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from contextlib import suppress
 
 import jsonpatch
-import yaml
 
 from acpchaos.check.verdict import Outcome
-from acpchaos.errors import AcpchaosError, UsageError
-from acpchaos.faults.changes import RUN_LABEL, create_object
-from acpchaos.faults.objects import (
-    change_object,
-    change_secret,
-    change_words,
-    state,
-    write,
-    write_secret,
-    write_words,
-)
-from acpchaos.faults.undo import UndoLog
-from acpchaos.posture.take import read
+from acpchaos.errors import AcpchaosError, DeadlinePassed, UsageError
+from acpchaos.faults.undo import UndoLog, recorded_runs, undo_run
 from acpchaos.record.events import Clock
-from acpchaos.record.snapshot import Snapshot
 from acpchaos.report.progress import Progress
 from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster, Object
-from acpchaos.target.kinds import find_kind
 from acpchaos.target.lock import Lock
-from acpchaos.target.profile import Profile, load_profile
+from acpchaos.target.profile import load_profile
 from acpchaos.wait import eventually
+from lab.paths import state_of
 from posture.kill_matrix import Kill, Outcomes, attested, judged, show
-from posture.sabotage import Misses, Sabotage, apply, load, put
+from posture.kill_matrix_lab_changes import Lab, is_slow, make, of_secret
+from posture.kill_matrix_lab_look import OF_ROW, Look, looker
+from posture.sabotage import Misses, Sabotage, apply, load
 
 RESTART_S = 300.0
-_HOLD: dict[str, dict[str, Any]] = {
-    "Deployment": {"paused": True},
-    "StatefulSet": {"updateStrategy": {"type": "OnDelete"}},
-    "DaemonSet": {"updateStrategy": {"type": "OnDelete"}},
-}
-_LIVE = ("object", "delete", "add", "secret", "attestation")
-Say = Callable[[str], None]
+SEEN_S = 240.0  # kubelet mounts a changed Secret within 90 s, ACP reads it again within 10 s
+LOOK_AGAIN_S = 5.0
+RUN_NAME = "kill-matrix"
+_LASTING = "HARD-24"  # broken by every write of a Secret until pods restart, at the end
 
 
-@dataclass(frozen=True)
-class Lab:
-    """The lab, and how its evidence is read."""
-
-    cluster: Cluster
-    profile: Profile
-    log: UndoLog
-    look: Callable[[], Snapshot]
-    say: Say
-
-    def outcomes(self, *changes: dict[str, Any]) -> Outcomes:
-        """Every row judged on what the lab shows now; `changes` are those of attestations."""
-        return judged(apply(attested(self.look()), changes))
+def outcomes(lab: Lab, look: Look = Look(), *changes: dict[str, object]) -> Outcomes:  # noqa: B008
+    """Every row judged on what the lab shows now; `changes` are those of attestations."""
+    return judged(apply(attested(lab.look(look)), changes))
 
 
 def matrix(lab: Lab, chosen: list[Sabotage]) -> Iterator[Kill]:
     """Each sabotage in turn. TargetLeftDirty ends it: nothing more may be changed then."""
-    before = lab.outcomes()
+    every = Look(frozenset(OF_ROW[each.row] for each in chosen if each.row in OF_ROW))
+    before = outcomes(lab, every)
     secrets = False
     for each in sorted(chosen, key=_late):
         begin_s = time.monotonic()
         kill = play(lab, each, before)
-        secrets |= any(_of_secret(change) for change in each.changes)
+        secrets |= any(of_secret(change) for change in each.changes)
         lab.say(f"{each.row}: {kill.wrong or 'killed'}, undone, {time.monotonic() - begin_s:.1f} s")
         yield kill
     if secrets:  # their last write is now later than the start of the pods that read them
         restart(lab)
-    after = lab.outcomes()
+    after = outcomes(lab, every)
     changed = {row: f"{before[row]} to {after[row]}" for row in after if after[row] != before[row]}
     if changed:
         yield Kill("all rows", "everything undone", wrong=f"not as before: {changed}")
@@ -90,28 +64,78 @@ def matrix(lab: Lab, chosen: list[Sabotage]) -> Iterator[Kill]:
 
 def _late(each: Sabotage) -> tuple[bool, bool]:
     """Changes of Secrets last: HARD-24 stays broken until pods restart. Its own is the first."""
-    return any(_of_secret(change) for change in each.changes), "HARD-24" in each.companions
+    return any(of_secret(change) for change in each.changes), "HARD-24" in each.companions
 
 
 def play(lab: Lab, sabotage: Sabotage, before: Outcomes) -> Kill:
     """Change, read, judge, undo; undone whatever happens in between."""
     row, says = sabotage.row, sabotage.says
-    said = [change for change in sabotage.changes if "attestation" in change]
+    slow = any(is_slow(change) for change in sabotage.changes)
     try:
         try:
             for change in sabotage.changes:
                 make(lab, change)
-            after = lab.outcomes(*said)
+            after = _bitten(lab, sabotage, before, SEEN_S if slow else 0.0)
         finally:
             lab.log.revert_all()
+        left = _left(lab, sabotage, before) if slow else ()
     except (Misses, ValueError, KeyError, jsonpatch.JsonPatchException) as error:
         return Kill(row, says, wrong=f"cannot be applied: {type(error).__name__}: {error}")
     except AcpchaosError as error:
         if error.exit_code == 11:  # dirty
             raise
         return Kill(row, says, wrong=f"could not be played: {error.attempted}: {error.seen}")
-    newly = tuple(r for r in after if after[r] is Outcome.FAILED and before[r] is not after[r])
-    return Kill(row, says, newly, _wrong(sabotage, before, after, newly))
+    newly = _newly(before, after)
+    wrong = _wrong(sabotage, before, after, newly)
+    if left:
+        wrong = wrong or f"undone, but {', '.join(left)} still fail"
+    return Kill(row, says, newly, wrong)
+
+
+def _bitten(lab: Lab, sabotage: Sabotage, before: Outcomes, budget_s: float) -> Outcomes:
+    """What is judged with the change; a slow one is looked at until it shows what it says."""
+    look = _look_of(sabotage, with_change=True)
+    said = [change for change in sabotage.changes if "attestation" in change]
+    named = {sabotage.row, *sabotage.companions}
+    wanted = {row for row in named if before[row] is not Outcome.FAILED}
+    seen: list[Outcomes] = []
+
+    def shows() -> bool:
+        seen.append(outcomes(lab, look, *said))
+        return set(_newly(before, seen[-1])) == wanted
+
+    with suppress(DeadlinePassed):  # what was seen last is judged
+        eventually(f"{sabotage.row} to be broken", shows, budget_s, LOOK_AGAIN_S)
+    return seen[-1]
+
+
+def _left(lab: Lab, sabotage: Sabotage, before: Outcomes) -> tuple[str, ...]:
+    """Rows that still fail when caches and agents had their time to see a slow change undone."""
+    look = _look_of(sabotage, with_change=False)
+    left: list[tuple[str, ...]] = []
+
+    def gone() -> bool:
+        newly = _newly(before, outcomes(lab, look))
+        left.append(tuple(row for row in newly if row != _LASTING))
+        return not left[-1]
+
+    with suppress(DeadlinePassed):  # told by the caller
+        eventually(f"{sabotage.row} to hold again", gone, SEEN_S, LOOK_AGAIN_S)
+    return left[-1]
+
+
+def _look_of(sabotage: Sabotage, *, with_change: bool) -> Look:
+    """What a look needs for one sabotage, with its change made and without."""
+    groups = frozenset({OF_ROW[sabotage.row]} if sabotage.row in OF_ROW else ())
+    if not with_change:
+        return Look(groups)
+    scratch = tuple(change["scratch"] for change in sabotage.changes if "scratch" in change)
+    instead = next((c["instead"] for c in sabotage.changes if "instead" in c), "")
+    return Look(groups, scratch, instead)
+
+
+def _newly(before: Outcomes, after: Outcomes) -> tuple[str, ...]:
+    return tuple(r for r in after if after[r] is Outcome.FAILED and before[r] is not after[r])
 
 
 def _wrong(
@@ -124,87 +148,6 @@ def _wrong(
     if extra := set(newly) - {sabotage.row, *sabotage.companions}:
         return f"fails {', '.join(sorted(extra))} as well, which it does not say"
     return ""
-
-
-# changes
-
-
-def make(lab: Lab, change: dict[str, Any]) -> None:
-    """One change, recorded first. Those of attestations are no change of the cluster."""
-    if not (kind := next((each for each in _LIVE if each in change), "")):
-        raise Misses(f"no such change can be made live: {', '.join(change)}")
-    makers = {"object": _patch, "delete": _delete, "add": _add, "secret": _set}
-    if kind in makers:
-        makers[kind](lab, change)
-
-
-def _patch(lab: Lab, change: dict[str, Any]) -> None:
-    kind, namespace, name = _parsed(change["object"])
-    found = lab.cluster.get(kind, name, namespace)
-    if kind == "Secret":
-        _patch_words(lab, found, change["patch"])
-        return
-    recorded = change_object(kind, found)
-    after = jsonpatch.apply_patch(state(kind, found), change["patch"])
-    if any(each["path"].startswith("/spec/template") for each in change["patch"]):
-        after["spec"] |= copy.deepcopy(_HOLD.get(kind, {}))
-    lab.log.record(recorded)
-    write(lab.cluster, kind, recorded, after)
-
-
-def _patch_words(lab: Lab, secret: Object, patch: list[dict[str, Any]]) -> None:
-    """Labels and annotations of a Secret; what it holds is changed by {secret, file, set} only."""
-    if any(not each["path"].startswith("/metadata/") for each in patch):
-        raise Misses("what a Secret holds is changed by {secret, file, set}, else it would leak")
-    recorded = change_words("Secret", secret)
-    meta = {key: secret["metadata"].get(key) or {} for key in ("labels", "annotations")}
-    after = jsonpatch.apply_patch({"metadata": meta}, patch)
-    lab.log.record(recorded)
-    write_words(lab.cluster, recorded, after["metadata"])
-
-
-def _delete(lab: Lab, change: dict[str, Any]) -> None:
-    kind, namespace, name = _parsed(change["delete"])
-    if kind == "Secret":
-        raise Misses("a Secret is not deleted live: what it holds could be kept nowhere")
-    found = lab.cluster.get(kind, name, namespace)
-    lab.log.record(change_object(kind, found))
-    lab.cluster.delete(kind, name, namespace, uid=found["metadata"]["uid"])
-
-
-def _add(lab: Lab, change: dict[str, Any]) -> None:
-    body = copy.deepcopy(change["add"])
-    kind, meta = body["kind"], body["metadata"]
-    meta["labels"] = {**(meta.get("labels") or {}), RUN_LABEL: lab.log.run_id}
-    namespace = meta.get("namespace", "")
-    lab.log.record(create_object(kind, namespace, meta["name"]))
-    lab.cluster.create(kind, body, namespace)
-
-
-def _set(lab: Lab, change: dict[str, Any]) -> None:
-    _, namespace, name = _parsed(f"Secret {change['secret']}")
-    data = dict(lab.cluster.get("Secret", name, namespace).get("data") or {})
-    if change["file"] not in data:
-        raise Misses(f"Secret {change['secret']} has no file {change['file']}")
-    content = yaml.safe_load(base64.b64decode(data[change["file"]]))
-    for path, value in change["set"].items():
-        put(content, path, value)
-    text = yaml.safe_dump(content, sort_keys=False)
-    data[change["file"]] = base64.b64encode(text.encode()).decode()
-    recorded = change_secret({"metadata": {"namespace": namespace, "name": name}})
-    lab.log.record(recorded)
-    write_secret(lab.cluster, recorded, data)
-
-
-def _of_secret(change: dict[str, Any]) -> bool:
-    return "secret" in change or str(change.get("object", "")).startswith("Secret ")
-
-
-def _parsed(text: str) -> tuple[str, str, str]:
-    kind, _, place = text.partition(" ")
-    namespace, _, name = place.rpartition("/")
-    find_kind(kind)
-    return kind, namespace, name
 
 
 def restart(lab: Lab) -> None:
@@ -240,17 +183,21 @@ def main(words: list[str]) -> int:
     guard.require(cluster, profile, nodes=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress.begin(f"{len(chosen)} sabotages on {profile.name}")
-    run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}-kill-matrix"
+    run_id = f"{dt.datetime.now(dt.UTC):%Y%m%dt%H%M%S}-{RUN_NAME}"
     log = UndoLog(cluster, profile.namespaces.acp, run_id, None, Clock())
     begin_s = time.monotonic()
     with Lock(cluster, profile.namespaces.acp, run_id):
-        lab = Lab(cluster, profile, log, lambda: read(cluster, profile, _silent), progress.say)
+        for left in _left_behind(cluster, profile.namespaces.acp):
+            progress.say(f"undone, of {left}: {', '.join(undo_run(profile, left, cluster))}")
+        state = state_of(profile.cluster.lab)
+        lab = Lab(cluster, profile, log, looker(cluster, profile, log), progress.say, state)
         kills = list(matrix(lab, chosen))
     return show(kills, time.monotonic() - begin_s)
 
 
-def _silent(line: str) -> None:
-    """Each reading tells the same; the matrix tells what differs."""
+def _left_behind(cluster: Cluster, namespace: str) -> list[str]:
+    """Runs of this matrix that died with changes made; the lock says that none is alive."""
+    return [each for each in recorded_runs(cluster, namespace) if each.endswith(f"-{RUN_NAME}")]
 
 
 if __name__ == "__main__":

@@ -6,8 +6,17 @@ Read from lab/manifests/sabotage/<ROW>/*.yaml and applied to a snapshot without 
       {object: "Kind namespace/name", patch: [RFC 6902]}   {delete: "Kind namespace/name"}
       {add: manifest}                   {secret: namespace/name, file, set: {path: plain text}}
       {answer: path, patch | status, body}                 {probe: name, outcome, saw}
-      {served: prefix, with: mock | expired | sha1 | other-name | short-key | self-signed-fake}
+      {served: prefix, with: mock | expired | ending | sha1 | other-name | short-key |
+                             self-signed-fake}
+      {certificate: Secret's namespace/name, with: mock | ending, served: prefix}
       {attestation: ROW, date}                             without a date it is removed
+
+What only a live lab can be told is applied to a snapshot as what it `shows`, a list of the above:
+
+      {configure: document for ACP to import, shows, again: document that undoes it,
+       instead: secret that then opens client system}      else its records are deleted
+      {scratch: manifest, shows}                           into the probes' own namespace
+      {at_rest: plain, shows}                              the API server's encryption providers
 """
 
 import copy
@@ -29,13 +38,19 @@ from acpchaos.check.posture.x509 import names
 from acpchaos.posture.redaction import Sealer
 from acpchaos.posture.sealing import sealed_object, secret_value
 from acpchaos.record.snapshot import LAST_CHANGE, Answer, Object, Probe, Served, Snapshot
-from posture.building_x509 import Issuer, chain, weakly_signed
+from posture.building_x509 import ENDING_DAYS, Issuer, chain, weakly_signed
 
 PROJECT = Path(__file__).parents[2]
 FOLDER = PROJECT / "lab" / "manifests" / "sabotage"
 MOCK = Path(__file__).parent / "data" / "mock-certificate.pem"
 FAKE = "Kubernetes Ingress Controller Fake Certificate"
-_CHANGES = ("object", "delete", "add", "secret", "answer", "probe", "served", "attestation")
+PUBLISHED = PROJECT / "lab" / "manifests" / "overlays" / "vendor-default"
+PUBLISHED_PAIR = (PUBLISHED / "cert.pem", PUBLISHED / "cert-key.pem")
+_SHOWN = ("configure", "scratch", "at_rest")
+_CHANGES = (
+    *_SHOWN, "certificate", "object", "delete", "add", "secret", "answer", "probe", "served",
+    "attestation",
+)  # fmt: skip
 
 
 class Sabotage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,8 +65,11 @@ class Sabotage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         for change in self.changes:
-            if sum(kind in change for kind in _CHANGES) != 1:
+            kinds = [kind for kind in _CHANGES if kind in change]
+            if kinds not in ([each] for each in _CHANGES) and kinds != ["certificate", "served"]:
                 raise ValueError(f"a change has exactly one of {', '.join(_CHANGES)}: {change}")
+            if kinds[0] in _SHOWN and not change.get("shows"):
+                raise ValueError(f"{kinds[0]} without what it shows: {change}")
         if not (self.says.strip() and self.changes):
             raise ValueError("says and changes must be given")
         if not self.live and not self.why_not_live.strip():
@@ -86,7 +104,9 @@ def apply(scene: Scene, changes: Iterable[dict[str, Any]]) -> Scene:
     """The scene after all changes; the given one stays as it is. Misses when one finds nothing."""
     for change in changes:
         kind = next(each for each in _CHANGES if each in change)
-        if kind == "attestation":
+        if kind in _SHOWN:
+            scene = apply(scene, change["shows"])
+        elif kind == "attestation":
             scene = replace(scene, attestations=_attested(scene, change))
         else:
             scene = replace(scene, snapshot=_APPLY[kind](scene.snapshot, change))
@@ -118,6 +138,8 @@ def _added(snapshot: Snapshot, change: dict[str, Any]) -> Snapshot:
     if any(label(kind, each) == label(kind, manifest) for each in snapshot.objects.get(kind, [])):
         raise Misses(f"{label(kind, manifest)} is there already")
     sealed = sealed_object(kind, manifest, Sealer())
+    if kind == "Secret":
+        sealed = _written(snapshot, sealed)
     status = {"status": manifest["status"]} if "status" in manifest else {}
     return _with_objects(snapshot, kind, None, {**sealed, **status})
 
@@ -211,6 +233,19 @@ def _served(snapshot: Snapshot, change: dict[str, Any]) -> Snapshot:
     return msgspec.structs.replace(snapshot, served=served)
 
 
+def _certified(snapshot: Snapshot, change: dict[str, Any]) -> Snapshot:
+    """Another certificate in a Secret, and what is served from it."""
+    served = _served(snapshot, {"served": change["served"], "with": change["with"]})
+    before = _named(snapshot, "Secret", change["certificate"])
+    mine = next(each for each in served.served if each.where.startswith(change["served"]))
+    after = copy.deepcopy(before)
+    after["data"]["tls.crt"] = "".join(mine.chain)
+    if change["with"] == "mock":
+        key = PUBLISHED_PAIR[1].read_bytes()
+        after["data"]["tls.key"] = secret_value(Sealer(), "tls.key", key)
+    return _with_objects(served, "Secret", before, _written(snapshot, after))
+
+
 def _wrong(served: Served, how: str, snapshot: Snapshot) -> Served:
     now = dt.datetime.fromisoformat(snapshot.taken_at)
     issuer = Issuer("sabotage CA", now)
@@ -219,6 +254,7 @@ def _wrong(served: Served, how: str, snapshot: Snapshot) -> Served:
     made: dict[str, Callable[[], tuple[str, ...]]] = {
         "mock": lambda: (MOCK.read_text(),),
         "expired": lambda: chain(issuer, kept, days=-1),
+        "ending": lambda: chain(issuer, kept, days=ENDING_DAYS),
         "sha1": lambda: weakly_signed(issuer, kept, "sha1"),
         "other-name": lambda: chain(issuer, ["other.example.test"]),
         "short-key": lambda: chain(issuer, kept, key=rsa.generate_private_key(65537, 1024)),
@@ -241,4 +277,5 @@ def _attested(scene: Scene, change: dict[str, Any]) -> tuple[Attestation, ...]:
 _APPLY: dict[str, Callable[[Snapshot, dict[str, Any]], Snapshot]] = {
     "object": _patched, "delete": _deleted, "add": _added, "secret": _secret_set,
     "answer": _answered, "probe": _probed, "served": _served,
+    "certificate": _certified,
 }  # fmt: skip

@@ -5,6 +5,7 @@ import base64
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,16 @@ from acpchaos.record.snapshot import Object, Snapshot
 from acpchaos.target.cluster import ApiRefused, Cluster
 from acpchaos.target.kinds import find_kind
 from acpchaos.target.profile import Profile, load_profile
+from lab.paths import State
 from posture import kill_matrix_lab
 from posture.building_lab import ACP, hardened
-from posture.kill_matrix_lab import Lab, main, make, matrix, play
+from posture.kill_matrix_lab import main, matrix, outcomes, play
+from posture.kill_matrix_lab_changes import Lab, make
+from posture.kill_matrix_lab_look import Look
 from posture.sabotage import Sabotage, load
 
 LIVE = ("NetworkPolicy", "Role", "RoleBinding", "Namespace")
+CUSTOM = ("CustomResourceDefinition", "Certificate")
 OPEN_STORE = {
     "object": "NetworkPolicy acp-system/postgresql",
     "patch": [{"op": "add", "path": "/spec/ingress/-", "value": {"ports": [{"port": 5432}]}}],
@@ -62,18 +67,19 @@ def _put(api: FakeApi, plural: str, each: Object) -> None:
 
 
 @pytest.fixture
-def lab(profile: Profile) -> Lab:
+def lab(profile: Profile, tmp_path: Path) -> Lab:
     cluster = Cluster.from_profile(profile)
     log, base = UndoLog(cluster, ACP, "run-1", None, Clock()), hardened()
 
-    def look() -> Snapshot:
+    def look(wanted: Look) -> Snapshot:
         """The hardened lab, with what the fake cluster holds of the live kinds."""
-        found = {kind: sealed_objects(kind, cluster.list(kind), Sealer()) for kind in LIVE}
+        kinds = (*LIVE, *CUSTOM)
+        found = {kind: sealed_objects(kind, cluster.list(kind), Sealer()) for kind in kinds}
         functions = sealed_objects("Deployment", cluster.list("Deployment", "acp-faas"), Sealer())
         found["Deployment"] = [*base.objects["Deployment"], *functions]
         return msgspec.structs.replace(base, objects={**base.objects, **found})
 
-    return Lab(cluster, profile, log, look, lambda line: None)
+    return Lab(cluster, profile, log, look, lambda line: None, State(tmp_path / "lab"))
 
 
 def file_of(row: str) -> Sabotage:
@@ -95,43 +101,43 @@ def cluster_state(api: FakeApi) -> dict[str, Object]:
 
 
 def test_the_lab_scene_is_judged_like_the_hardened_lab(lab: Lab) -> None:
-    assert "failed" not in {each.value for each in lab.outcomes().values()}
+    assert "failed" not in {each.value for each in outcomes(lab).values()}
 
 
-@pytest.mark.parametrize("row", ["HARD-20", "HARD-48", "HARD-50", "HARD-53"])
+@pytest.mark.parametrize("row", ["HARD-20", "HARD-26", "HARD-28", "HARD-48", "HARD-50", "HARD-53"])
 def test_live_sabotage_is_killed_and_undone(api: FakeApi, lab: Lab, row: str) -> None:
-    before, outcomes = cluster_state(api), lab.outcomes()
-    kill = play(lab, file_of(row), outcomes)
+    before, judged = cluster_state(api), outcomes(lab)
+    kill = play(lab, file_of(row), judged)
     assert not kill.survived and row in kill.failed, kill
     assert cluster_state(api) == before
-    assert lab.outcomes() == outcomes
+    assert outcomes(lab) == judged
 
 
 def test_a_deleted_object_is_made_again(api: FakeApi, lab: Lab) -> None:
     before = cluster_state(api)
-    assert not play(lab, file_of("HARD-46"), lab.outcomes()).survived
+    assert not play(lab, file_of("HARD-46"), outcomes(lab)).survived
     assert cluster_state(api) == before
 
 
 def test_every_change_is_undone_also_when_reading_fails(api: FakeApi, lab: Lab) -> None:
-    before, outcomes = cluster_state(api), lab.outcomes()
+    before, judged = cluster_state(api), outcomes(lab)
 
-    def broken() -> Snapshot:
+    def broken(wanted: Look) -> Snapshot:
         raise ApiRefused("GET /x", 500, "boom")
 
-    kill = play(Lab(lab.cluster, lab.profile, lab.log, broken, print), file_of("HARD-50"), outcomes)
+    kill = play(replace(lab, look=broken), file_of("HARD-50"), judged)
     assert "could not be played: GET /x" in kill.wrong
     assert cluster_state(api) == before
 
 
 def test_ctrl_c_undoes_before_it_ends(api: FakeApi, lab: Lab) -> None:
-    before, outcomes = cluster_state(api), lab.outcomes()
+    before, judged = cluster_state(api), outcomes(lab)
 
-    def stopped() -> Snapshot:
+    def stopped(wanted: Look) -> Snapshot:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        play(Lab(lab.cluster, lab.profile, lab.log, stopped, print), file_of("HARD-20"), outcomes)
+        play(replace(lab, look=stopped), file_of("HARD-20"), judged)
     assert cluster_state(api) == before
 
 
@@ -242,7 +248,7 @@ def test_what_cannot_be_put_back_is_not_changed(
     api: FakeApi, lab: Lab, change: dict[str, Any]
 ) -> None:
     before = cluster_state(api)
-    kill = play(lab, sabotage("HARD-12", change), lab.outcomes())
+    kill = play(lab, sabotage("HARD-12", change), outcomes(lab))
     assert "cannot be applied: Misses" in kill.wrong
     assert cluster_state(api) == before
 
@@ -258,32 +264,31 @@ def test_no_secret_lies_in_an_undo_record() -> None:
 
 
 def test_a_survivor_and_an_unnamed_companion_are_told(lab: Lab) -> None:
-    outcomes = lab.outcomes()
+    judged = outcomes(lab)
     harmless = {"object": "NetworkPolicy acp-system/postgresql",
                 "patch": [{"op": "add", "path": "/metadata/labels", "value": {}}]}  # fmt: skip
-    assert "stays" in play(lab, sabotage("HARD-50", harmless), outcomes).wrong
-    both = play(lab, sabotage("HARD-51", *file_of("HARD-51").changes), outcomes)
+    assert "stays" in play(lab, sabotage("HARD-50", harmless), judged).wrong
+    both = play(lab, sabotage("HARD-51", *file_of("HARD-51").changes), judged)
     assert both.wrong == "fails HARD-50 as well, which it does not say"
 
 
 def test_an_attestation_is_judged_live_without_a_change(api: FakeApi, lab: Lab) -> None:
     before = cluster_state(api)
-    play(lab, sabotage("HARD-01", {"attestation": "HARD-01"}), lab.outcomes())
+    play(lab, sabotage("HARD-01", {"attestation": "HARD-01"}), outcomes(lab))
     assert cluster_state(api) == before
 
 
 def test_a_lab_that_is_not_as_before_is_told_at_the_end(lab: Lab) -> None:
-    looks: list[Callable[[], Snapshot]] = [lab.look, lab.look]
+    looks: list[Callable[[Look], Snapshot]] = [lab.look, lab.look]
 
-    def later() -> Snapshot:
+    def later(wanted: Look) -> Snapshot:
         if looks:
-            return looks.pop()()
-        snapshot = lab.look()
+            return looks.pop()(wanted)
+        snapshot = lab.look(wanted)
         snapshot.objects["NetworkPolicy"].clear()
         return snapshot
 
-    drifting = Lab(lab.cluster, lab.profile, lab.log, later, print)
-    kills = list(matrix(drifting, [file_of("HARD-50")]))
+    kills = list(matrix(replace(lab, look=later), [file_of("HARD-50")]))
     assert kills[-1].row == "all rows" and "HARD-46" in kills[-1].wrong
 
 
