@@ -5,9 +5,11 @@ experiment files, both ways. The words are for people; rights and consents are a
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from acpchaos.faults import process, redis_faults, scaling, services, sql_faults, workloads
+from acpchaos.faults.catalogue_stores import MORE
+from acpchaos.faults.entry import Entry as Entry
 from acpchaos.faults.fault import Fault
 from acpchaos.faults.load_surge import LoadSurge
 from acpchaos.faults.pods import PodLoss
@@ -17,20 +19,6 @@ from acpchaos.faults.session import Session
 from acpchaos.faults.zone_drain import ZoneDrain
 
 NOTHING = "nothing to undo: the controller replaces the pods"
-
-
-class Entry(NamedTuple):
-    """`settings` are those of the experiment that lead to this fault; `loses` words of may_lose
-    that it may need, by its blast radius."""
-
-    area: str
-    build: Callable[[Session], Fault]
-    experiment: str
-    changes: str
-    way_back: str
-    witness: str
-    settings: str = ""
-    loses: str = ""
 
 
 def _kill(role: redis_faults.Role, changes: str, loses: str = "") -> Entry:
@@ -150,6 +138,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     _gone("dns", "CoreDNS"),
     _gone("metrics", "the metrics server"),
+    *MORE,
     Entry(
         "cluster services", lambda s: services.ServiceKill(s, "ingress", 1, 0, 0.0),
         "ingress-kill.yaml", "pods of the ingress controller are deleted without grace", NOTHING,

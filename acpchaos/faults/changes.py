@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from acpchaos.faults import fields, files, frozen, objects, records
+from acpchaos.faults.filling import disk_emptied, empty_disk
+from acpchaos.faults.rotation import passwords_restored, restore_passwords
 from acpchaos.stores import postgres
 from acpchaos.stores.exec import Exec, inside
 from acpchaos.target.cluster import ApiRefused, Cluster, Object
@@ -150,6 +152,8 @@ REVERTERS = {
     "field": Reverter(fields.restore_field, fields.field_restored),
     "frozen": Reverter(frozen.thaw, frozen.thawed),
     "secret": Reverter(objects.restore_secret, objects.secret_restored),
+    "redis-password": Reverter(restore_passwords, passwords_restored),
+    "filled": Reverter(empty_disk, disk_emptied),
     "records": Reverter(records.remove_records, records.records_removed),
     "file": Reverter(files.restore_file, files.file_restored),
 }

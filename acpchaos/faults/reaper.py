@@ -202,6 +202,17 @@ def replace_pod(api: Api, run: str, change: Object) -> bool:
     return False
 
 
+def replace_nodes(api: Api, run: str, change: Object) -> bool:
+    """Redis nodes with a password that their pods do not know: their successors have the right one.
+    Nobody here can ask a node, so all that the run may have changed are replaced."""
+    left = [api.find("Pod", change["namespace"], name) for name in sorted(change["pods"])]
+    old = [p for p in left if p and p["metadata"]["uid"] == change["pods"][p["metadata"]["name"]]]
+    for pod in old:
+        if "deletionTimestamp" not in pod["metadata"]:
+            api.delete("Pod", pod)
+    return not old
+
+
 def _words(found: Object) -> dict[str, dict[str, str]]:
     every = {key: found["metadata"].get(key) or {} for key in OWN}
     return {
@@ -219,6 +230,7 @@ REVERTERS = {
     "words": restore_words,
     "secret": restore_secret,
     "frozen": replace_pod,
+    "redis-password": replace_nodes,
 }
 
 

@@ -68,9 +68,16 @@ def of_reaper(experiment: Path, profile: Profile) -> set[Need]:
         rights.add(Need("patch", "ConfigMap", profile.reaper.namespace))
     with named(experiment, profile) as fault:
         for need in fault.needs() if fault else ():
-            if not need.sub and _takes_back(fault.name if fault else "", need.verb, need.kind):
+            unmade = need.verb == "delete" and makes(fault, need.kind, need.namespace)
+            back = _takes_back(fault.name if fault else "", need.verb, need.kind)
+            if not need.sub and (back or unmade):
                 rights |= {Need("get", need.kind, need.namespace), need}
     return narrowed(rights)
+
+
+def makes(fault: Fault | None, kind: str, namespace: str) -> bool:
+    """Whether a fault makes objects of this kind, to be removed again."""
+    return Need("create", kind, namespace) in (fault.needs() if fault else ())
 
 
 def _takes_back(fault: str, verb: str, kind: str) -> bool:
@@ -79,7 +86,9 @@ def _takes_back(fault: str, verb: str, kind: str) -> bool:
     if verb == "patch":
         return kind not in ("Secret", "ConfigMap")  # copies in a namespace that is deleted
     if verb == "delete":
-        return kind == "Namespace" or fault.startswith("process_")
+        return kind == "Namespace" or fault.startswith(("process_", "redis_password"))
+    if verb == "update":
+        return kind == "Secret"
     return (verb, kind) == ("create", "StatefulSet")
 
 

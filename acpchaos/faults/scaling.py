@@ -15,7 +15,15 @@ from acpchaos.faults import blast, fields, health, witness
 from acpchaos.faults.fault import Act, Fault, Need, Sight
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.session import Session, current
-from acpchaos.faults.workloads import Where, of_service, of_workload, ordinal, pods_of, settled
+from acpchaos.faults.workloads import (
+    Where,
+    of_service,
+    of_workload,
+    ordinal,
+    pods_of,
+    settled,
+    wanted,
+)
 from acpchaos.target.cluster import Object
 from acpchaos.wait import eventually, pause_until
 
@@ -50,10 +58,10 @@ class FieldFault(Fault):
         self.found = found or {}
         self.pods = pods_of(self.cluster, found) if found else []
         ready = [pod for pod in self.pods if health.is_ready(pod)]
-        wanted = self.found.get("spec", {}).get("replicas", 1)
-        if not wanted or len(ready) != wanted:
+        count = wanted(self.found)
+        if not count or len(ready) != count:
             raise PreconditionUnmet(
-                f"change {kind} {namespace}/{name}", f"{len(ready)} of {wanted} pods are ready",
+                f"change {kind} {namespace}/{name}", f"{len(ready)} of {count} pods are ready",
                 "it must be whole before; look at it",
             )  # fmt: skip
         self.blast = self.radius(node_zones(self.session))
@@ -108,14 +116,14 @@ class FieldFault(Fault):
 
     def recovered(self) -> dict[str, Any]:
         kind, namespace, name, part, _ = self.where
-        profile, wanted = self.session.profile, self.found["spec"].get("replicas", 1)
+        profile, count = self.session.profile, wanted(self.found)
 
         def whole() -> str:
             found = self.cluster.get(kind, name, namespace)
-            if not settled(found) or (found["spec"].get("replicas", 1) < wanted):
+            if not settled(found) or wanted(found) < count:
                 return ""
             if not part:
-                return f"{found['status'].get('readyReplicas', 0)} pods ready"
+                return f"{wanted(found)} pods ready"
             seen = health.look(self.cluster, profile, part)
             return seen.saw if seen.ok else ""
 

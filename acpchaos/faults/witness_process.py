@@ -12,6 +12,7 @@ from acpchaos.target.cluster import Cluster, Object
 
 Identities = Mapping[str, tuple[str, int]]  # container id and number of restarts by UID of the pod
 SIGKILLED = 137  # 128 + SIGKILL
+OOM_KILLED = f"OOMKilled {SIGKILLED}"
 
 
 def identity(pod: Object, container: str) -> tuple[str, int]:
@@ -28,6 +29,18 @@ def killed(cluster: Cluster, namespace: str, container: str, before: Identities)
     changed = [uid for uid, end in ends.items() if end]
     words = ", ".join(sorted({end for end in ends.values() if end})) or "none ended"
     saw = f"{len(hit)} of {len(before)} containers ended by SIGKILL in their pods ({words})"
+    return Sight(_outcome(hit, changed, before), saw, {"ends": ends})
+
+
+def out_of_memory(cluster: Cluster, namespace: str, container: str, before: Identities) -> Sight:
+    """Installed: in the same pods, the kubelet says of every container of before that the kernel
+    ended it for want of memory."""
+    found = {pod["metadata"]["uid"]: pod for pod in cluster.list("Pod", namespace)}
+    ends = {uid: _end(found.get(uid, {}), container, was[0]) for uid, was in before.items()}
+    hit = [uid for uid, end in ends.items() if end == OOM_KILLED]
+    changed = [uid for uid, end in ends.items() if end]
+    words = ", ".join(sorted({end for end in ends.values() if end})) or "none ended"
+    saw = f"{len(hit)} of {len(before)} containers ended for want of memory ({words})"
     return Sight(_outcome(hit, changed, before), saw, {"ends": ends})
 
 

@@ -129,3 +129,56 @@ def sql_moved(was: SqlState, now: SqlState) -> Sight:
     if now.leader == was.leader:
         return Sight("not installed", saw)
     return Sight("installed" if now.follows else "partial", saw)
+
+
+_PING = (
+    "sh", "-c",
+    'REDISCLI_AUTH="${REDISCLI_AUTH:-$REDIS_PASSWORD}" redis-cli --tls --insecure PING 2>&1',
+)  # fmt: skip
+
+
+def password_refused(
+    cluster: Cluster, namespace: str, pods: Collection[str], container: str
+) -> Sight:
+    """Installed: every node refuses the password that its own pod knows."""
+    said = {pod: _pinged(cluster, namespace, pod, container) for pod in pods}
+    refused = [pod for pod, word in said.items() if "NOAUTH" in word or "WRONGPASS" in word]
+    taken = [pod for pod, word in said.items() if word == "PONG"]
+    saw = f"{len(refused)} of {len(said)} nodes refuse the password of before"
+    saw += f", {len(taken)} take it" if taken else ""
+    detail = {"refused": refused, "taken": taken}
+    if said and len(refused) == len(said):
+        return Sight("installed", saw, detail)
+    if refused:
+        return Sight("partial", saw, detail)
+    return Sight("not installed" if taken else "indeterminate", saw, detail)
+
+
+def _pinged(cluster: Cluster, namespace: str, pod: str, container: str) -> str:
+    try:
+        done = execute(cluster, namespace, pod, container, _PING, timeout_s=10.0, reads=True)
+    except AcpchaosError:
+        return ""
+    return done.stdout.strip()
+
+
+_WRITE = (
+    'f="$0/.acpchaos-look"; if head -c 1048576 /dev/zero >"$f" 2>/dev/null; then echo written; '
+    'else echo full; fi; rm -f "$f"; '
+    'REDISCLI_AUTH="${REDISCLI_AUTH:-$REDIS_PASSWORD}" redis-cli --tls --insecure INFO persistence '
+    "2>/dev/null | grep -E '^(aof_last_write_status|rdb_last_bgsave_status):'"
+)
+
+
+def disk_full(cluster: Cluster, namespace: str, pod: str, container: str, folder: str) -> Sight:
+    """Installed: a file of 1 MiB cannot be written where this node writes. What Redis itself says
+    of its last writes is told beside, since it writes only when it is told to."""
+    argv = ("sh", "-c", _WRITE, folder)
+    try:
+        done = execute(cluster, namespace, pod, container, argv, timeout_s=15.0, reads=True)
+    except AcpchaosError as error:
+        return Sight("indeterminate", f"{pod} cannot be asked: {error.seen}")
+    word, _, rest = done.stdout.strip().partition("\n")
+    saw = f"1 MiB in {folder} of {pod}: {word}; {', '.join(rest.split())}"
+    outcome = {"full": "installed", "written": "not installed"}.get(word, "indeterminate")
+    return Sight(outcome, saw)

@@ -43,6 +43,13 @@ def settled(found: Object) -> bool:
     return all(status.get(key, 0) == wanted for key in keys)
 
 
+def wanted(found: Object) -> int:
+    """How many pods it is to have: by its own word, of a DaemonSet by its controller's."""
+    if found.get("kind") == "DaemonSet":
+        return int((found.get("status") or {}).get("desiredNumberScheduled", 0))
+    return int(found.get("spec", {}).get("replicas", 1))
+
+
 def owned(items: list[Object], owners: set[str]) -> list[Object]:
     """Those that an owner of these UIDs owns."""
     return [
@@ -66,11 +73,13 @@ def of_workload(session: Session, what: str) -> Where:
 
 
 def of_service(session: Session, what: str) -> Where:
-    """A service of the cluster by its name in the profile."""
+    """A service of the cluster by its name in the profile; without a name where it has none."""
     known = type(session.profile.services).model_fields
     if what not in known:
         raise UsageError(f"use service {what!r}", "there is none", f"one of {', '.join(known)}")
-    service: ClusterService = getattr(session.profile.services, what)
+    service: ClusterService | None = getattr(session.profile.services, what)
+    if service is None:
+        return Where("Deployment", "", "")
     # without metrics the autoscaler is blind, and sees again some time after they are back
     part = "autoscaler" if what == "metrics" and session.profile.experiments.hpa else ""
     return Where(service.kind, service.namespace, service.name, part, service.service)

@@ -4,6 +4,7 @@ Room: stores. Commands run in the database's own container as its own user, so n
 needed. Fingerprints do not depend on the order of rows or on where a row lies.
 """
 
+import ipaddress
 from collections.abc import Iterable
 
 import msgspec
@@ -16,6 +17,7 @@ SWITCHOVER = (
     "curl", "-s", "--fail-with-body", "--max-time", "80", "-X", "POST",
     "http://127.0.0.1:8008/switchover",
 )  # fmt: skip
+PORT = 5432
 MARKER_TABLE = "acpchaos_marker"
 _OWN_SCHEMAS = "n.nspname !~ '^(pg_|information_schema$|_?timescaledb)'"
 
@@ -179,3 +181,14 @@ def switch_over(run: Exec, pod: str, container: str, candidate: str) -> None:
     """Ask the leader's Patroni to hand over; it answers when it is done or why it is not."""
     body = msgspec.json.encode({"leader": pod, "candidate": candidate}).decode()
     run(pod, container, (*SWITCHOVER, "-d", body), timeout_s=90.0)
+
+
+def end_sessions(run: Exec, pod: str, container: str, addresses: Iterable[str]) -> int:
+    """End all sessions of clients with these addresses in one member; how many there were."""
+    own = [str(ipaddress.ip_address(each)) for each in addresses if each]
+    if not own:
+        return 0
+    among = ", ".join(f"'{each}'::inet" for each in own)
+    sql = f"SELECT pid FROM pg_stat_activity WHERE client_addr IN ({among})"
+    sql = f"SELECT count(pg_terminate_backend(pid)) FROM ({sql}) AS theirs"
+    return int(query(run, pod, container, sql, "postgres") or 0)

@@ -241,3 +241,11 @@ def flushes(run: Exec, pod: str, container: str) -> int:
         if line.startswith("cmdstat_flushall:calls="):
             return int(line.partition("=")[2].partition(",")[0])
     return 0
+
+
+_DROP = ("sh", "-c", _CLIENT % "echo CLIENT KILL TYPE master")
+
+
+def drop_master_link(run: Exec, pod: str, container: str) -> None:
+    """A replica hangs up on its master; it calls again within a second."""
+    run(pod, container, _DROP, timeout_s=10.0)

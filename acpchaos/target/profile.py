@@ -244,8 +244,11 @@ class Experiments(Section):
     backup: bool = False
     sql_manager: Literal["patroni", "none"] = "none"  # who elects leaders of the SQL stores
     may_disrupt: tuple[
-        Literal["acp", "nodes", "redis", "sql", "analytics", "dns", "metrics", "ingress"], ...
-    ] = ()
+        Literal[
+            "acp", "nodes", "redis", "sql", "analytics", "dns", "metrics", "ingress", "logs",
+            "prometheus",
+        ], ...
+    ] = ()  # fmt: skip
     # more than single pods at once: every pod of a workload, a majority, all copies of some slots
     may_lose: tuple[Literal["workload", "quorum", "shard"], ...] = ()
 
@@ -253,7 +256,7 @@ class Experiments(Section):
 class ClusterService(Section):
     """A service of the cluster itself; `service` is the Service whose endpoints its pods are."""
 
-    kind: Literal["Deployment", "DaemonSet"] = "Deployment"
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = "Deployment"
     namespace: str
     name: str
     service: str = ""
@@ -269,6 +272,8 @@ class Services(Section):
         namespace="kube-system", name="metrics-server", service="metrics-server"
     )
     ingress: ClusterService = ClusterService(namespace="ingress", name="ingress")
+    logs: ClusterService | None = None  # the log agent
+    prometheus: ClusterService | None = None
 
 
 class Signals(Section):
@@ -281,6 +286,17 @@ class Signals(Section):
     node_pods: bool = False
     namespace: str = "kube-system"
     image: str = ""
+
+
+class Rotated(Section):
+    """Secrets of ACP's namespace that may hold something else for a while; left out, their faults
+    do not apply. `certificate`: the Secret that `base_url` is served with, by a server that takes
+    its changes without a restart. `config`: NAME/KEY of ACP's configuration file, with
+    system.secret in it.
+    """
+
+    certificate: str = ""
+    config: str = Field(default="", pattern="^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$")
 
 
 class Posture(Section):
@@ -341,6 +357,7 @@ class Profile(Section):
     experiments: Experiments = Experiments()
     services: Services = Services()
     signals: Signals = Signals()
+    rotated: Rotated = Rotated()
     posture: Posture = Posture()
     probes: Probes = Probes()
     reaper: Reaper = Reaper()

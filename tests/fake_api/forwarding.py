@@ -26,6 +26,14 @@ def forward(reader: BinaryIO, writer: BinaryIO, port: int, target: tuple[str, in
             pod.shutdown(socket.SHUT_RDWR)
 
 
+def typed(reader: BinaryIO) -> str:
+    """The input of a command, until its client closes it (channel 255) or hangs up."""
+    text = b""
+    while (data := _receive(reader)) is not None and data[:1] != b"\xff":
+        text += data[1:]
+    return text.decode()
+
+
 def _from_pod(pod: socket.socket, writer: BinaryIO) -> None:
     try:
         while data := pod.recv(65536):

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from fake_api.forwarding import forward
+from fake_api.forwarding import forward, typed
 from fake_api.store import Key, Object, Refused, Store, forbidden, redirected
 
 _PATH = re.compile(
@@ -29,6 +29,7 @@ class FakeApi:
         self.store = Store()
         self.on_exec: Exec = lambda pod, argv: ("", 0)
         self.listening: dict[tuple[str, int], tuple[str, int]] = {}
+        self.typed: dict[str, str] = {}  # the last input of a command, by pod
         api = self
 
         class Handler(_Handler):
@@ -146,7 +147,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exec(self, path: str, query: dict[str, list[str]]) -> None:
         self._upgrade()
-        out, code = self.fake.on_exec(_parsed(path)[2], query["command"])
+        pod = _parsed(path)[2]
+        if query.get("stdin") == ["true"]:
+            self.fake.typed[pod] = typed(self.rfile)
+        out, code = self.fake.on_exec(pod, query["command"])
         end: Object = {"status": "Success"}
         if code:
             cause = {"reason": "ExitCode", "message": str(code)}
