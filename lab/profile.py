@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.paths import PROJECT_DIR, State
+from lab.podman import config_file
 
 LOCAL_PROFILE = PROJECT_DIR / "targets" / "kind.local.toml"
 _CLIENTS = {
@@ -48,6 +49,7 @@ def render(
         "count": 50,
         "password": f"file:{state.secrets / 'user-password'}",
     }
+    sections["nodes.environment"] = {"CONTAINERS_CONF": str(config_file())}
     blocks = ["# written by `acpchaos lab up`; goes with `acpchaos lab down`"]
     for title, values in sections.items():
         blocks.append("\n".join([f"[{title}]", *(_line(k, v) for k, v in values.items())]))

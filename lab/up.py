@@ -254,6 +254,9 @@ def _apply_secrets(cluster: Cluster, install: str) -> None:
     stock = None if install == "hardened" else OVERLAYS[install]
     cluster.apply(secrets.objects(cluster.state, base_url(cluster), stock))
     cluster.kubectl("label", "node", "--overwrite", *cluster.workers(), "acpchaos.io/allowed=true")
+    control_plane = ("-l", "node-role.kubernetes.io/control-plane")
+    consent = "acpchaos.io/allowed=control-plane"  # to be asked for as such, by no other fault
+    cluster.kubectl("label", "node", "--overwrite", *control_plane, consent)
     text = profile.render(
         cluster.state,
         cluster.identity(),

@@ -71,6 +71,16 @@ def _copies(shard: Shard) -> tuple[str, ...]:
     return (shard.master, *shard.replicas)
 
 
+def together(parts: Mapping[str, Blast], hit: Collection[str], known: Collection[str]) -> Blast:
+    """One blast of several workloads by name, which share the zones `hit` of those `known`."""
+    loses = tuple(dict.fromkeys(word for part in parts.values() for word in part.loses))
+    whys = [f"{name}: {part.why}" for name, part in parts.items() if part.why]
+    return Blast(
+        sum(part.pods for part in parts.values()), sum(part.of_pods for part in parts.values()),
+        len(hit), len(known), loses, "; ".join(whys),
+    )  # fmt: skip
+
+
 def _also(blast: Blast, word: str, why: str) -> Blast:
     reasons = "; ".join(each for each in (blast.why, why) if each)
     return Blast(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from acpchaos.faults import process, redis_faults, scaling, services, sql_faults, workloads
+from acpchaos.faults.catalogue_nodes import NODES
 from acpchaos.faults.catalogue_stores import MORE
 from acpchaos.faults.entry import Entry as Entry
 from acpchaos.faults.fault import Fault
@@ -114,6 +115,7 @@ ENTRIES: tuple[Entry, ...] = (
         "recorded: the nodes that the run cordoned are freed",
         "every node unschedulable and no pod left but those tied to a volume of the zone",
     ),
+    *NODES,
     _kill("master", "the pod of one master is deleted without grace"),
     _kill("replica", "the pod of one replica is deleted without grace"),
     _kill("shard", "the pods of one master and its replicas are deleted without grace", "shard"),

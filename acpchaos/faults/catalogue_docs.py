@@ -44,7 +44,31 @@ back is the controller's; the play waits until the part is healthy again.
 SIGKILL and SIGSTOP never reach process 1 of a container from inside, not by exec and not from an
 ephemeral container: the kernel shields it within its PID namespace. Pods that share their process
 namespace take SIGKILL by exec; all others need `[signals] node_pods = true`, which lets a
-short-lived pod with hostPID and CAP_KILL send the signal from the same node.
+short-lived pod with hostPID and CAP_KILL send the signal from the same node. The same consent lets
+a pod lower the memory limit of a running container's control group, which needs the node's control
+groups and root, but no capability.
+
+NetworkPolicies add up, so a cut narrows each policy that selects the target, and adds one only
+where there is none. A network that enforces none, or lets on what is connected, shows in the
+witness.
+
+What a Secret held before lies sealed in an annotation of that Secret, written with the change
+itself: whoever could read the one can read the other, and nobody else. A password that is made for
+a fault lies in a Secret of the run and goes with it. Undo records, journals and arguments of
+commands name Secrets and hold no value. Faults on Secrets need their names in the profile's
+`[rotated]`.
+
+Power off, freeze, network cuts, kubelet and control plane are reached from beneath Kubernetes, by
+the mechanism that the profile's `[nodes]` names: `engine` is the container engine of a kind
+cluster, whose label every touched container must carry. Without one they are *not applicable*.
+Nothing in the cluster could take them back, so each ends by itself: a timer of the node's systemd
+(kubelet, cut, control plane) or a process of its own on the engine's machine (power off, freeze) is
+armed and seen armed before anything is done. The record lies in the cluster and in
+`$ACPCHAOS_STATE` (`~/.local/state/acpchaos`) of that machine, from which `acpchaos undo` takes it
+back there while no API server answers. The reaper waits until their time has come and the node is
+Ready. Control-plane nodes need the label `acpchaos.io/allowed=control-plane`, workers
+`acpchaos.io/allowed=true`; what both copies of a shard or a majority of a store or of etcd stands
+on needs the word in `experiments.may_lose`.
 """
 
 
@@ -85,6 +109,11 @@ def nowhere(folder: Path) -> Session:
             "cluster": {"context": "none"},
             "service": {"base_url": "https://acp.example.test"},
             "signals": {"node_pods": True},
+            "rotated": {"certificate": "acp-ingress-tls", "config": "acp-secret/config.yaml"},
+            "services": {
+                "logs": {"kind": "DaemonSet", "namespace": "monitoring", "name": "fluent-bit"},
+                "prometheus": {"kind": "StatefulSet", "namespace": "monitoring", "name": "k8s"},
+            },
         }
     )
     cluster, clock = Cluster(ApiClient()), Clock()

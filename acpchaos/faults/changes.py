@@ -8,7 +8,7 @@ leads to the prior state, not to a default.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from acpchaos.faults import fields, files, frozen, objects, records
+from acpchaos.faults import fields, files, frozen, node_changes, objects, records
 from acpchaos.faults.filling import disk_emptied, empty_disk
 from acpchaos.faults.rotation import passwords_restored, restore_passwords
 from acpchaos.stores import postgres
@@ -63,6 +63,7 @@ def add_markers(namespace: str, workload: Workload) -> Change:
 def describe(change: Change) -> str:
     """Short name of a change for people, e.g. `cordon worker-2`, `field coredns spec.replicas`."""
     where = f" {'.'.join(change['path'])}" if "path" in change else ""
+    where += f" {change['word']}" if change.get("word") else ""
     return f"{change['kind']} {change['name']}{where}"
 
 
@@ -156,4 +157,5 @@ REVERTERS = {
     "filled": Reverter(empty_disk, disk_emptied),
     "records": Reverter(records.remove_records, records.records_removed),
     "file": Reverter(files.restore_file, files.file_restored),
+    **dict.fromkeys(node_changes.WAYS, Reverter(node_changes.revert, node_changes.settled)),
 }

@@ -85,6 +85,10 @@ class Fault(ABC):
         """What it and its witness read beyond what every play reads."""
         return ()
 
+    def ends(self) -> tuple[Need, ...]:
+        """What the reaper reads to see the end of changes that end by themselves."""
+        return ()
+
     @abstractmethod
     def setup(self) -> tuple[str, ...]:
         """Choose and freeze the targets by UID; return their names, never none."""

@@ -202,6 +202,17 @@ def replace_pod(api: Api, run: str, change: Object) -> bool:
     return False
 
 
+def ended(api: Api, run: str, change: Object) -> bool:
+    """Nobody in the cluster reaches what was done to a node from beneath it: it ends by itself at
+    its deadline, and has ended when the node is Ready after that, or is another one."""
+    node = api.find("Node", "", change["name"])
+    if node is None or node["metadata"]["uid"] != change["uid"]:
+        return True
+    conditions = node.get("status", {}).get("conditions") or []
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return time.time() > change["due"] and ready
+
+
 def replace_nodes(api: Api, run: str, change: Object) -> bool:
     """Redis nodes with a password that their pods do not know: their successors have the right one.
     Nobody here can ask a node, so all that the run may have changed are replaced."""
@@ -231,6 +242,11 @@ REVERTERS = {
     "secret": restore_secret,
     "frozen": replace_pod,
     "redis-password": replace_nodes,
+    "node-frozen": ended,
+    "node-off": ended,
+    "node-kubelet": ended,
+    "node-cut": ended,
+    "node-manifest": ended,
 }
 
 

@@ -116,7 +116,7 @@ def told(method: str, path: str, body: object) -> str:
     place = path.partition("/namespaces/")[2] or "/".join(path.split("/")[-2:])
     if not isinstance(body, Mapping):
         return f"{method} {place}"
-    if method == "EXEC":
+    if method in ("EXEC", "ENGINE"):
         return f"{method} {place}: {' '.join(str(each) for each in body['command'])[:80]}"
     uid = demanded_uid(body)
     if method == "POST" and not uid:

@@ -67,17 +67,19 @@ def of_reaper(experiment: Path, profile: Profile) -> set[Need]:
     if profile.reaper.namespace not in ("", acp):
         rights.add(Need("patch", "ConfigMap", profile.reaper.namespace))
     with named(experiment, profile) as fault:
+        rights |= set(fault.ends() if fault else ())
         for need in fault.needs() if fault else ():
             unmade = need.verb == "delete" and makes(fault, need.kind, need.namespace)
             back = _takes_back(fault.name if fault else "", need.verb, need.kind)
             if not need.sub and (back or unmade):
-                rights |= {Need("get", need.kind, need.namespace), need}
+                rights |= {need._replace(verb="get"), need}
     return narrowed(rights)
 
 
 def makes(fault: Fault | None, kind: str, namespace: str) -> bool:
-    """Whether a fault makes objects of this kind, to be removed again."""
-    return Need("create", kind, namespace) in (fault.needs() if fault else ())
+    """Whether a fault makes objects of this kind in a namespace that stays, to be removed again."""
+    made = Need("create", kind, namespace)
+    return bool(namespace) and fault is not None and made in fault.needs()
 
 
 def _takes_back(fault: str, verb: str, kind: str) -> bool:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from acpchaos.errors import AcpchaosError, PreconditionUnmet, TargetLeftDirty
+from acpchaos.faults import node_changes, node_records
 from acpchaos.faults.changes import REVERTERS, Change, describe
 from acpchaos.record.events import Clock, Undo
 from acpchaos.record.journal import Journal
@@ -67,7 +68,8 @@ class UndoLog:
 
     def revert(self, *keys: str) -> None:
         """Revert these changes and see that the prior state is back; else TargetLeftDirty."""
-        changes = self.outstanding()
+        ours = node_records.of_run(self._cluster, self.run_id)  # perhaps the API server's own node
+        changes = self._patiently(self.outstanding) if ours else self.outstanding()
         self._revert({key: changes[key] for key in keys if key in changes})
 
     def revert_all(self) -> int:
@@ -114,7 +116,8 @@ class UndoLog:
         self._healing.patch("ConfigMap", self._name, {"data": {key: None}}, self._namespace)
 
     def _patiently[T](self, act: Callable[[], T]) -> T:
-        """Do it again while the API server is away; any other refusal is passed on at once."""
+        """Do it again while the API server is away; any other refusal is passed on at once. What
+        this run did to nodes is taken back meanwhile: it may be why nobody answers."""
         done: list[T] = []
 
         def answered() -> bool:
@@ -123,6 +126,7 @@ class UndoLog:
             except ApiRefused as error:
                 if error.status not in AWAY:
                     raise
+                node_changes.reach(self._healing, self.run_id)
             return bool(done)
 
         eventually(f"the API server to look at run {self.run_id}", answered, VERIFY_S)
@@ -184,7 +188,7 @@ def undo_run(
     run, where mutations are journalled.
     """
     cluster = cluster or Cluster.from_profile(profile)
-    guard.require(cluster, profile)
+    _require(cluster, profile, run_id)
     namespace = profile.namespaces.acp
     runs = recorded_runs(cluster, namespace) if run_id == "all" else [run_id]
     reverted: list[str] = []
@@ -195,6 +199,23 @@ def undo_run(
         log.revert_all()
         reverted += changes
     return reverted
+
+
+def _require(cluster: Cluster, profile: Profile, run_id: str) -> None:
+    """The guard. Where the API server does not answer it and this machine has records of disturbed
+    nodes of this very cluster, these are taken back first, and the guard is asked again."""
+
+    def passed() -> bool:
+        try:
+            guard.require(cluster, profile)
+        except ApiRefused as error:
+            if error.status in AWAY and node_records.of_run(cluster, run_id):
+                node_changes.reach(cluster, run_id)
+                return False
+            raise
+        return True
+
+    eventually("the API server to answer the guard", passed, VERIFY_S, 1.0)
 
 
 def undo() -> dict[str, Any]:

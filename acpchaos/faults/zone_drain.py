@@ -57,6 +57,29 @@ class ZoneDrain(Fault):
         return (*listed, *(Need("get", kind) for kind in kinds))
 
     def setup(self) -> tuple[str, ...]:
+        chosen = self.choose()
+        guard.require_nodes(chosen)
+        if shut := [n["metadata"]["name"] for n in chosen if n["spec"].get("unschedulable")]:
+            raise PreconditionUnmet(
+                f"drain {self.what}", f"someone has already cordoned {', '.join(shut)}",
+                "uncordon them or choose another one",
+            )  # fmt: skip
+        self.nodes = {node["metadata"]["name"]: node for node in chosen}
+        self.victims = {pod["metadata"]["uid"] for pod in self._evictable()}
+        if not self.victims:
+            raise PreconditionUnmet(
+                f"drain {self.what}", "no pod there could be evicted",
+                "choose one in which ACP runs",
+            )  # fmt: skip
+        return tuple(sorted(self.nodes))
+
+    @property
+    def what(self) -> str:
+        """What is drained, for people."""
+        return f"zone {self.zone}"
+
+    def choose(self) -> list[Object]:
+        """The nodes of the zone."""
         key = self.session.profile.experiments.zone_key
         zones: dict[str, list[Object]] = {}
         for node in self.cluster.list("Node"):
@@ -69,21 +92,7 @@ class ZoneDrain(Fault):
                 f"two zones are needed; nodes carry them in label {key}",
             )  # fmt: skip
         self.zone = self.zone or random.Random(self.seed).choice(sorted(zones))
-        chosen = zones[self.zone]
-        guard.require_nodes(chosen)
-        if shut := [n["metadata"]["name"] for n in chosen if n["spec"].get("unschedulable")]:
-            raise PreconditionUnmet(
-                f"drain zone {self.zone}", f"someone has already cordoned {', '.join(shut)}",
-                "uncordon them or choose another zone",
-            )  # fmt: skip
-        self.nodes = {node["metadata"]["name"]: node for node in chosen}
-        self.victims = {pod["metadata"]["uid"] for pod in self._evictable()}
-        if not self.victims:
-            raise PreconditionUnmet(
-                f"drain zone {self.zone}", "no pod there could be evicted",
-                "choose a zone in which ACP runs",
-            )  # fmt: skip
-        return tuple(sorted(self.nodes))
+        return zones[self.zone]
 
     def inject(self) -> None:
         for node in self.nodes.values():
@@ -108,11 +117,11 @@ class ZoneDrain(Fault):
             return not left or time.monotonic() - moved_s > self.stuck_s
 
         try:
-            eventually(f"zone {self.zone} to be empty", emptied, self.deadline_s, EVERY_S)
+            eventually(f"{self.what} to be empty", emptied, self.deadline_s, EVERY_S)
         except DeadlinePassed:
             if not self.refused:
                 raise  # nothing refuses and still nothing leaves: the fault is not in force
-        return {"zone": self.zone, "blocked": self.refused}
+        return {"drained": self.what, "zone": self.zone, "blocked": self.refused}
 
     def later(self) -> tuple[str, ...]:
         return tuple(
@@ -131,7 +140,7 @@ class ZoneDrain(Fault):
         def whole() -> bool:
             return all(health.look(self.cluster, self.session.profile, part).ok for part in parts)
 
-        eventually("the target to be whole with its zone back", whole, self.recover_s, 2.0)
+        eventually(f"the target to be whole with {self.what} back", whole, self.recover_s, 2.0)
         return {"zone": self.zone}
 
     def _evictable(self) -> list[Object]:

@@ -37,7 +37,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str
     before: str  # SHA-256 of the line before
     entry: int = -1
-    method: str = ""  # POST, PUT, PATCH, DELETE, or EXEC for a command in a pod
+    method: str = ""  # POST, PUT, PATCH, DELETE; EXEC is a command in a pod, ENGINE beneath a node
     path: str = ""
     uid: str = ""  # the object that alone may be hit, where the call names one
     body_sha256: str = ""

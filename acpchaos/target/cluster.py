@@ -64,6 +64,8 @@ class Hook(Protocol):
 class Cluster:
     """Access to one cluster. Safe to share between threads."""
 
+    profile: Profile | None = None  # of the target, where it was connected with one
+
     def __init__(self, client: ApiClient, hook: Hook | None = None) -> None:
         self.client, self.hook = client, hook
         self.api_host: str = urllib3.util.parse_url(client.configuration.host).netloc or ""
@@ -71,7 +73,9 @@ class Cluster:
     @classmethod
     def from_profile(cls, profile: Profile, hook: Hook | None = None) -> Self:
         """Connect with the profile's explicit context; nothing is called yet."""
-        return cls(access.open_client(profile), hook)
+        cluster = cls(access.open_client(profile), hook)
+        cluster.profile = profile
+        return cluster
 
     def hooked(self, hook: Hook | None) -> Self:
         """The same cluster with another hook."""

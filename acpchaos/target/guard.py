@@ -12,6 +12,7 @@ from acpchaos.target.cluster import Cluster, Object
 from acpchaos.target.profile import Profile
 
 OPT_IN = "acpchaos.io/allowed"
+CONTROL_PLANE = "control-plane"  # the label's value on nodes of the control plane
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,19 @@ def require_identity(cluster: Cluster, profile: Profile) -> None:
             )
 
 
-def require_nodes(nodes: Iterable[Object]) -> None:
+def require_nodes(nodes: Iterable[Object], value: str = "true") -> None:
     """Refuse unless every one of these nodes carries the opt-in label, and there is one."""
-    names = {node["metadata"]["name"]: _opted_in(node) for node in nodes}
+    names = {
+        node["metadata"]["name"]: (node["metadata"].get("labels") or {}).get(OPT_IN) == value
+        for node in nodes
+    }
     if not names:
         raise GuardRefused("choose nodes to disrupt", "none was chosen", "name a zone that exists")
     if unlabelled := sorted(name for name, allowed in names.items() if not allowed):
         raise GuardRefused(
             f"check that nodes {', '.join(names)} may be disrupted",
-            f"no label {OPT_IN}=true on {', '.join(unlabelled)}",
-            f"kubectl label node {unlabelled[0]} {OPT_IN}=true",
+            f"no label {OPT_IN}={value} on {', '.join(unlabelled)}",
+            f"kubectl label node {unlabelled[0]} {OPT_IN}={value}",
         )
 
 

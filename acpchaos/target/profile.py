@@ -245,8 +245,8 @@ class Experiments(Section):
     sql_manager: Literal["patroni", "none"] = "none"  # who elects leaders of the SQL stores
     may_disrupt: tuple[
         Literal[
-            "acp", "nodes", "redis", "sql", "analytics", "dns", "metrics", "ingress", "logs",
-            "prometheus",
+            "acp", "nodes", "redis", "sql", "analytics", "dns", "metrics", "ingress",
+            "control-plane", "logs", "prometheus",
         ], ...
     ] = ()  # fmt: skip
     # more than single pods at once: every pod of a workload, a majority, all copies of some slots
@@ -297,6 +297,21 @@ class Rotated(Section):
 
     certificate: str = ""
     config: str = Field(default="", pattern="^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$")
+
+
+class NodeAccess(Section):
+    """How nodes are reached beneath Kubernetes; without a mechanism their faults do not apply.
+
+    `engine`: nodes are containers of the kind cluster that [cluster] lab names, of this `engine`
+    binary with this `environment` added; `container` is how a node's container is called, and
+    `network` what joins them.
+    """
+
+    mechanism: Literal["none", "engine"] = "none"
+    engine: str = "podman"
+    environment: dict[str, str] = {}
+    container: str = "{node}"
+    network: str = "kind"
 
 
 class Posture(Section):
@@ -357,6 +372,7 @@ class Profile(Section):
     experiments: Experiments = Experiments()
     services: Services = Services()
     signals: Signals = Signals()
+    nodes: NodeAccess = NodeAccess()
     rotated: Rotated = Rotated()
     posture: Posture = Posture()
     probes: Probes = Probes()

@@ -95,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str, query: dict[str, str], body: Object) -> Object:
         store = self.fake.store
+        if path == "/readyz":
+            return {"value": "ok"}
         if path == "/apis":
             return {"kind": "APIGroupList", "groups": store.groups()}
         plural, space, name, sub = _parsed(path)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,8 @@ from acpchaos.record.events import Fault, Undo, Witness
 from acpchaos.record.journal import read_journal
 from acpchaos.record.run import checkout_state
 from acpchaos.report.progress import Progress
-from acpchaos.target.profile import PROJECT, load_profile
+from acpchaos.target.cluster import Cluster
+from acpchaos.target.profile import PROJECT, Profile, load_profile
 
 LIMIT_S = 600.0
 NEEDS_LOAD = ("load_surge",)  # played by suites/test_autoscaling.py, which brings the load
@@ -88,6 +90,17 @@ def play(entry: Entry, name: str, target: str) -> Look:
         return seen if ended.conclusive or seen.wrong else seen._replace(wrong=ended.why)
 
 
+def unsuited(entry: Entry, profile: Profile) -> str:
+    """Why a fault does not apply to this target at all; empty where it does, or is only refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        session = replace(
+            catalogue_docs.nowhere(Path(folder)), profile=profile,
+            cluster=Cluster.from_profile(profile),
+        )  # fmt: skip
+        reason = entry.build(session).available()
+    return reason if reason.startswith("not applicable") else ""
+
+
 def chosen(words: list[str]) -> Iterable[tuple[Entry, str]]:
     """Entries with the names of their faults: all, or those named."""
     with tempfile.TemporaryDirectory() as folder:
@@ -112,6 +125,9 @@ def main(words: list[str]) -> int:
     found = []
     for entry, name in entries:
         begin_s = time.monotonic()
+        if reason := unsuited(entry, load_profile("kind")):
+            progress.say(f"{name} {entry.settings}: {reason}")
+            continue
         found.append(play(entry, name, "kind"))
         told = found[-1].wrong or found[-1].played.saw
         progress.say(f"{name} {entry.settings}: {told}, {time.monotonic() - begin_s:.0f} s")

@@ -9,13 +9,15 @@ from acpchaos.faults import catalogue_docs
 from acpchaos.faults.catalogue import ENTRIES
 from acpchaos.faults.fault import Fault
 from acpchaos.faults.killing import PodKill
+from acpchaos.faults.nodes import NodeFault
 from acpchaos.faults.process import ProcessSignal
 from acpchaos.faults.scaling import FieldFault
 from acpchaos.target.kinds import find_kind
 from acpchaos.target.profile import PROJECT
+from faults import node_cases
 from faults.cases import CASES
 
-BASES = {Fault, PodKill, FieldFault, ProcessSignal}
+BASES = {Fault, PodKill, FieldFault, ProcessSignal, NodeFault}
 OWN_TESTS = {"load_surge", "zone_drain", "redis_wipe", "restore"}  # in files of those names
 ELSEWHERE = {  # sabotaged injectors of these are in files of other names
     "sql_cut": "cuts", "analytics_cut": "cuts", "redis_cut": "cuts", "memory_oom": "memory",
@@ -24,6 +26,8 @@ ELSEWHERE = {  # sabotaged injectors of these are in files of other names
     "secret_rotated": "client_secret", "logs_gone": "observers", "prometheus_gone": "observers",
     "redis_disk_full": "disk",
 }  # fmt: skip
+# in test_node_faults.py
+BENEATH = {*node_cases.FAULTS, "node_drain", "control_plane_node_power_off"}
 
 
 def test_page_is_current() -> None:
@@ -45,7 +49,7 @@ def test_every_fault_has_an_entry_and_every_entry_a_fault(tmp_path: Path) -> Non
 
 
 def test_every_entry_is_tested_with_sabotaged_injectors_or_by_its_own_file(tmp_path: Path) -> None:
-    assert {fault.name for fault in built(tmp_path)} <= {*CASES, *ELSEWHERE} | OWN_TESTS
+    assert {fault.name for fault in built(tmp_path)} <= {*CASES, *ELSEWHERE} | OWN_TESTS | BENEATH
     for name in (*OWN_TESTS, *ELSEWHERE.values()):
         assert (PROJECT / "tests" / "faults" / f"test_{name}.py").is_file()
 

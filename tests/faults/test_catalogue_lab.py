@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from fake_api.server import FakeApi
 
 from acpchaos.errors import UsageError
 from acpchaos.record.events import AnyEvent, Fault, Undo, Witness
 from acpchaos.record.journal import Journal
-from faults.catalogue_lab import Look, chosen, look
+from acpchaos.target.profile import load_profile
+from faults.catalogue_lab import Look, chosen, look, unsuited
 
 VERBS = ("setup", "inject", "effective", "recover", "recovered", "cleanup")
 
@@ -54,6 +56,16 @@ def test_a_whole_play_counts_with_its_times(tmp_path: Path) -> None:
 )
 def test_anything_less_does_not(tmp_path: Path, change: dict[str, str], wrong: str) -> None:
     assert wrong in looked(tmp_path, events(**change)).wrong
+
+
+def test_what_does_not_apply_is_told_and_not_counted(api: FakeApi, profile_path: Path) -> None:
+    profile = load_profile(profile_path)
+    [(beneath, _), (dns, _)] = [*chosen(["node_freeze"]), *chosen(["dns_gone"])]
+    assert unsuited(beneath, profile).startswith("not applicable: the profile names no mechanism")
+    assert unsuited(dns, profile) == ""
+    experiments = profile.experiments.model_copy(update={"may_disrupt": ()})
+    refused = profile.model_copy(update={"experiments": experiments})
+    assert unsuited(dns, refused) == ""  # refused, which is a failure on the lab
 
 
 def test_faults_are_chosen_by_name() -> None:

@@ -101,6 +101,8 @@ def test_the_profile_names_secrets_by_file_and_never_holds_one(tmp_path: Path) -
     assert document["service"]["base_url"] == "https://localhost:8443"
     for client in ("m2m", "web", "introspect", "system"):
         assert document["credentials"][client]["secret"].startswith("file:/")
+    found = document["nodes"]["environment"]["CONTAINERS_CONF"]
+    assert found == str(podman.config_file())  # faults of nodes call the lab's engine as it does
 
 
 def workload(kind: str, ready: int, **status: int) -> dict[str, Any]:

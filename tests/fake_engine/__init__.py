@@ -1,0 +1,1 @@
+"""A container engine without containers, and the kubelets of its nodes on the fake API server."""
