@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the set-up is skipped when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening safety kill-matrix kill-matrix-lab faults-lab docs bench
+.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening safety kill-matrix kill-matrix-lab vendor-default vendor-default-lab faults-lab docs bench
 VENV := .venv
 BIN := $(VENV)/bin
 TARGET ?= kind
@@ -13,8 +13,11 @@ setup: $(VENV)/.ready ## find Python, make the environment, install locked packa
 $(VENV)/.ready: setup.sh requirements/dev.txt requirements/uv.txt pyproject.toml
 	@bash setup.sh $(VENV)
 
+# processes of pytest-xdist; suites refuse to be played in more than one
+WORKERS ?= 3
 test: setup lint types ## all tests that need no cluster
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not alone"
+	$(BIN)/pytest -m alone
 
 lint: setup ## style and the one-way rule between rooms
 	$(BIN)/ruff check .
@@ -40,8 +43,15 @@ safety: setup ## proofs that nothing is left changed, without a cluster; SAFETY=
 kill-matrix: setup ## does each hardening row's sabotage turn it red? without a cluster
 	@cd tests && ../$(BIN)/python -m posture.kill_matrix
 
-kill-matrix-lab: setup ## the same live on the lab, each change made, judged and undone
-	@cd tests && ../$(BIN)/python -m posture.kill_matrix_lab
+ROWS ?=
+kill-matrix-lab: setup ## the same live on the lab, each change made, judged and undone; ROWS="HARD-04 HARD-47"
+	@cd tests && ../$(BIN)/python -m posture.kill_matrix_lab $(ROWS)
+
+vendor-default: setup ## the chart's stock install fails exactly the rows that its defaults break; no cluster
+	@cd tests && ../$(BIN)/python -m posture.vendor_default
+
+vendor-default-lab: setup ## the same live, on: acpchaos lab up --install vendor-default
+	@cd tests && ../$(BIN)/python -m posture.vendor_default live
 
 bench: setup ## what a measurement costs and how true it is, against bars; wants a quiet machine
 	$(BIN)/python -m benchmarks

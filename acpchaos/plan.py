@@ -13,6 +13,7 @@ import msgspec
 from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults.rehearsal import Plan, rehearse
 from acpchaos.scenario import Claim, Scenario
+from acpchaos.stopping import told as told_stops
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import holder_of
 from acpchaos.target.profile import PROJECT, Profile
@@ -33,7 +34,7 @@ def plan_scenario(scenario: Scenario, profile: Profile, seed: int) -> list[str]:
     lines += plan_experiment(PROJECT / "experiments" / scenario.experiment, profile, configuration)
     for asked, claim in zip(scenario.claims, planned.claims, strict=True):
         lines.append(f"  claim      {claim.says}" + _budgets(asked, claim))
-    return lines
+    return [*lines, *_each("stop", told_stops(profile.stop, planned))]
 
 
 def plan_experiment(

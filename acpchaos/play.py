@@ -8,7 +8,6 @@ import datetime as dt
 import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from acpchaos.load.observe import observe
 from acpchaos.load.prober import Prober
 from acpchaos.load.swarm import Swarm
 from acpchaos.plan import resolved
-from acpchaos.record.events import Clock, Phase, Rate
+from acpchaos.record.events import STOPPED, Clock, Observation, Phase, Rate
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.record.run import RunFolder, RunMeta, origin
@@ -33,6 +32,7 @@ from acpchaos.record.seal import seal, write_history
 from acpchaos.record.timeline import Timeline
 from acpchaos.report.evidence import write_evidence
 from acpchaos.scenario import Scenario
+from acpchaos.stopping import PlayStopped, Stopper, require_quiet
 from acpchaos.stores.exec import following
 from acpchaos.stores.redis_observer import RedisObserver
 from acpchaos.target import guard
@@ -40,7 +40,6 @@ from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock
 from acpchaos.target.profile import PROJECT, Profile
 from acpchaos.target.watching import follow
-from acpchaos.wait import pause_until
 
 GATE_S = 90.0  # the target may still be settling from the play before
 WATCHED = {
@@ -78,6 +77,7 @@ def play(
     progress.begin(f"{scenario.name}: {scenario.experiment}")
     cluster = Cluster.from_profile(profile)
     guard.require(cluster, profile)
+    require_quiet(profile.stop)
     experiment = PROJECT / "experiments" / scenario.experiment
     rights.require(cluster, rights.of_experiment(experiment, profile))
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -90,7 +90,9 @@ def play(
         folder = RunFolder.create(home, meta)
         progress.say(f"run {meta.run_id}, seed {seed}")
         progress.say(parts.enter_context(arming.armed(cluster, profile, meta.run_id)))
-        _Play(meta, folder, profile, target, cluster, progress, lock.lost).run()
+        stops = Stopper(profile.stop, meta.scenario, home / "events", lock.lost)
+        parts.enter_context(stops.looking())
+        _Play(meta, folder, profile, target, cluster, progress, stops).run()
     write_history(folder)  # first, so that what is judged is what an auditor will read
     judged = rejudge(folder.path)
     write_evidence([folder.path], folder.evidence)
@@ -105,9 +107,9 @@ class _Play:
 
     def __init__(
         self, meta: RunMeta, folder: RunFolder, profile: Profile, target: str, cluster: Cluster,
-        progress: Told, lost: threading.Event,
+        progress: Told, stops: Stopper,
     ) -> None:  # fmt: skip
-        self._lost = lost  # another run took the target over: nothing of ours may go on
+        self._stops, self._stopped = stops, False
         self._meta, self._scenario, self._folder = meta, meta.scenario, folder
         self._profile, self._target, self._cluster = profile, target, cluster
         self._progress, self._clock = progress, Clock()
@@ -127,20 +129,42 @@ class _Play:
             self._swarm.start()
             self._swarm.wait_flowing()
             self._phase("steady")
-            pause_until(time.monotonic() + self._scenario.steady_s)
+            self._stops.pause(self._scenario.steady_s)
+            self._go_on_or_end()
             self._fault()
             self._phase("recovery")
             if self._scenario.load.surge:
                 self._offer(self._scenario.load.rate_per_s)
-            pause_until(time.monotonic() + self._scenario.recovery_s)
+            self._stops.pause(self._scenario.recovery_s)
+            self._tell_stop()
             self._phase("after")
             self._swarm.stop()
             self._gate("after")
             self._remember("after", ledger)
             self._phase("end")
 
+    def _go_on_or_end(self) -> None:
+        """Before the fault a stop ends the play at once."""
+        if reason := self._stops.reason:
+            self._tell_stop()
+            raise PlayStopped(
+                f"play {self._scenario.name}", reason.why,
+                "nothing was changed; clear it, then play again",
+            )  # fmt: skip
+
+    def _tell_stop(self) -> None:
+        """Put on record why the play ends early; a stopped one proves nothing."""
+        if self._stopped or (reason := self._stops.reason) is None:
+            return
+        self._stopped = True
+        value = {"by": reason.by, "why": reason.why}
+        now_ns = self._clock.now_ns()
+        self._journal.write(Observation(t_ns=now_ns, when="during", name=STOPPED, value=value))
+        self._progress.say(f"STOPPED: {reason.why}")
+
     def _fault(self) -> None:
         self._phase("fault")
+        self._stops.fault_begins()
         with self._surging():
             played = toolkit.run(
                 PROJECT / "experiments" / self._scenario.experiment,
@@ -149,8 +173,9 @@ class _Play:
                 {"seed": self._meta.seed, **self._scenario.configuration},
                 target=self._target,
                 deadline_s=self._scenario.fault_s,
-                stop=self._lost,
+                stop=self._stops,
             )
+        self._tell_stop()
         self._progress.say(f"experiment: {played.outcome}. {played.why}")
         if played.dirty:
             raise TargetLeftDirty(

@@ -22,7 +22,9 @@ from acpchaos.scenario import Claim, Scenario
 
 if TYPE_CHECKING:
     from acpchaos.play import Played
+    from acpchaos.target.profile import Profile
 
+SERIAL = "chaos suites are serial by design: drop -n / --numprocesses"
 __all__ = ["plays", "row"]  # row is a fixture: pytest finds it here
 
 
@@ -43,6 +45,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chaos-dry-run", action="store_true", help="print each play's plan and touch nothing"
     )
+    group.addoption(
+        "--chaos-stop-file", metavar="PATH", help="a play undoes and ends when this file appears"
+    )
+    group.addoption(
+        "--chaos-stop-url", metavar="URL",
+        help="... when an alarm fires there (Alertmanager's /api/v2/alerts, or Prometheus)",
+    )  # fmt: skip
+    group.addoption(
+        "--chaos-stop-burn", metavar="TIMES", type=float, default=None,
+        help="... when the load has burnt the scenario's error budget so many times",
+    )  # fmt: skip
     group.addoption("--chaos-seed", type=int, default=None, help="seed of all random choices")
     group.addoption("--chaos-reports", metavar="DIR", default="reports", help="run folders' home")
     group.addoption(
@@ -58,8 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare the session's ledger; refuse what would make a chaos result meaningless."""
     config.stash[LEDGER] = Ledger()
-    if config.getoption("numprocesses", None):
-        raise pytest.UsageError("chaos suites are serial by design: drop -n / --numprocesses")
+    if config.getoption("numprocesses", None) and config.getoption("chaos_target"):
+        raise pytest.UsageError(SERIAL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,6 +81,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     disruptive = [item for item in items if item.get_closest_marker("disruptive")]
     if not disruptive:
         return
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        raise pytest.UsageError(SERIAL)
     for item in disruptive:
         item.add_marker(pytest.mark.timeout(0))  # a play has budgets of its own
     if config.getoption("collectonly"):
@@ -121,12 +136,11 @@ def _judged(config: pytest.Config, scenario: Scenario, claim: Claim) -> JudgedCl
 def _plan(config: pytest.Config, scenario: Scenario) -> None:
     """Print the plan of a scenario once; one that cannot be made is inconclusive."""
     from acpchaos.plan import plan_scenario
-    from acpchaos.target.profile import load_profile
 
     plans = config.stash[LEDGER].plans
     if scenario.name not in plans:
         try:
-            profile = load_profile(config.getoption("chaos_target"))
+            profile = _profile(config)
             seed = config.getoption("chaos_seed") or 0
             plans[scenario.name] = "\n".join(plan_scenario(scenario, profile, seed))
             capture = config.pluginmanager.getplugin("capturemanager")
@@ -141,17 +155,28 @@ def _plan(config: pytest.Config, scenario: Scenario) -> None:
         raise Inconclusive(str(planned))
 
 
+def _profile(config: pytest.Config) -> Profile:
+    """The target's, with what the options say of stopping."""
+    from acpchaos.stopping import asked
+    from acpchaos.target.profile import load_profile
+
+    option = config.getoption
+    return asked(
+        load_profile(option("chaos_target")), option("chaos_stop_file"), option("chaos_stop_url"),
+        option("chaos_stop_burn"),
+    )  # fmt: skip
+
+
 def _play(config: pytest.Config, scenario: Scenario) -> Played | AcpchaosError:
     from acpchaos.play import play
     from acpchaos.report.progress import Progress
-    from acpchaos.target.profile import load_profile
 
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         try:
             return play(
                 scenario,
-                load_profile(config.getoption("chaos_target")),
+                _profile(config),
                 target=config.getoption("chaos_target"),
                 reports=Path(config.getoption("chaos_reports")),
                 seed=config.getoption("chaos_seed"),

@@ -1,6 +1,6 @@
 """The only place that waits: a probe, a named budget, and a message that tells the last sight.
 
-Room: below every other. Built on tenacity, whose sleep is injectable, so tests take no time.
+Room: below every other. Built on tenacity; sleep and clock are injectable, so tests take no time.
 """
 
 import time
@@ -11,6 +11,7 @@ import tenacity
 from acpchaos.errors import DeadlinePassed
 
 Sleep = Callable[[float], None]
+Clock = Callable[[], float]
 
 
 def eventually[T](
@@ -21,6 +22,7 @@ def eventually[T](
     *,
     transient: tuple[type[Exception], ...] = (),
     sleep: Sleep = time.sleep,
+    clock: Clock = time.monotonic,
 ) -> T:
     """Return the first truthy value of `probe` within `budget_s` seconds.
 
@@ -37,8 +39,9 @@ def eventually[T](
             return None
         return value
 
+    begin_s = clock()
     retrying: tenacity.Retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_delay(budget_s),
+        stop=lambda _: clock() - begin_s >= budget_s,
         wait=tenacity.wait_fixed(every_s),
         retry=tenacity.retry_if_result(lambda value: not value),
         sleep=sleep,
@@ -53,9 +56,7 @@ def eventually[T](
         ) from None
 
 
-def pause_until(
-    due_s: float, clock: Callable[[], float] = time.monotonic, sleep: Sleep = time.sleep
-) -> None:
+def pause_until(due_s: float, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> None:
     """Sleep until the clock reads `due_s`; for cadences and phases, never for readiness."""
     if (left_s := due_s - clock()) > 0:
         sleep(left_s)

@@ -1,10 +1,32 @@
-"""What several rooms' tests share: a fake API server with one scene on it."""
+"""What several rooms' tests share: a fake API server with one scene on it; and which of them run
+beside each other in `make test`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from fake_api import scene
 from fake_api.server import FakeApi
+
+# these hold bars in real time, by signals and cadences of real processes: nothing runs beside them
+ALONE = (
+    "load/test_broken_answers.py", "load/test_by_hand.py", "load/test_prober.py",
+    "load/test_surge.py", "load/test_swarm.py", "safety/test_kills.py", "safety/test_races.py",
+)  # fmt: skip
+TOGETHER = ("standin", "report")  # one process each: their session starts servers, or a browser
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs alone; else a file, or a room of TOGETHER, stays in one process."""
+    here = Path(__file__).parent
+    for item in items:
+        if not item.path.is_relative_to(here):
+            continue
+        place = item.path.relative_to(here)
+        if place.as_posix() in ALONE:
+            item.add_marker(pytest.mark.alone)
+        room = place.parts[0]
+        item.add_marker(pytest.mark.xdist_group(room if room in TOGETHER else place.as_posix()))
 
 
 @pytest.fixture

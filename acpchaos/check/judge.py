@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 
 from acpchaos.check.answer import unproven
-from acpchaos.check.validity import left_changed, objections, unwell_after
+from acpchaos.check.validity import left_changed, objections, stops, unwell_after
 from acpchaos.check.verdict import JudgedClaim, Outcome, Verdict
 from acpchaos.record.run import Run, RunFolder, load_run
 from acpchaos.scenario import Claim
 
 Check = Callable[..., Verdict]
 
+ERROR_BUDGET = "availability.error_ratio"
 MODULES = (
     "availability",
     "configuration",
@@ -39,7 +40,9 @@ def judge(run: Run) -> list[JudgedClaim]:
             id=claim.id,
             says=claim.says,
             rows=claim.rows,
-            verdict=verdict or _unless_unwell(_checked(run, claim), unwell),
+            verdict=_burnt(run, claim, verdict)
+            or verdict
+            or _unless_unwell(_checked(run, claim), unwell),
         )
         for claim in run.scenario.claims
     ]
@@ -77,6 +80,18 @@ def _verdict_on_run(run: Run) -> Verdict | None:
     if against := objections(run):
         return Verdict(outcome=Outcome.INCONCLUSIVE, why=against[0], evidence=tuple(against[1:]))
     return None
+
+
+def _burnt(run: Run, claim: Claim, verdict: Verdict | None) -> Verdict | None:
+    """A play that was stopped because its error budget was burnt breaks the claim of that budget,
+    if nothing else speaks against the run: what was left of it could only have added failures."""
+    burnt = [stop for stop in stops(run) if stop["by"] == "burn"]
+    if not burnt or verdict is None or verdict.outcome is not Outcome.INCONCLUSIVE:
+        return None
+    if claim.check != ERROR_BUDGET or len(objections(run)) > len(burnt):
+        return None
+    judged = _checked(run, claim)
+    return judged if judged.outcome is Outcome.FAILED else None
 
 
 def _checked(run: Run, claim: Claim) -> Verdict:

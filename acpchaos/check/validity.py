@@ -11,7 +11,7 @@ from itertools import pairwise
 from acpchaos.check.physics import impossible
 from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.window import NS_PER_S, Window, disturbed, due_in, phase
-from acpchaos.record.events import Fault, Gap, Health, Request, Undo, Witness
+from acpchaos.record.events import STOPPED, Fault, Gap, Health, Observation, Request, Undo, Witness
 from acpchaos.record.run import PHASES, Run
 
 OFFERED_RATIO = 0.8  # of the planned flows; below it the generator, not the target, was measured
@@ -52,7 +52,13 @@ def unwell_after(run: Run) -> list[str]:
 
 def _phases(run: Run) -> list[str]:
     missing = [name for name in PHASES if run.phase(name) is None]
-    return [f"the play was cut short: no phase {', '.join(missing)}"] if missing else []
+    lines = [f"the play was cut short: no phase {', '.join(missing)}"] if missing else []
+    return lines + [f"the play was stopped: {stop['why']}" for stop in stops(run)]
+
+
+def stops(run: Run) -> list[dict[str, str]]:
+    """What ended the play early: `by` file, alarm, burn or lease, and `why`."""
+    return [seen.value for seen in run.of(Observation) if seen.name == STOPPED]
 
 
 def _health(run: Run) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from acpchaos.errors import AcpchaosError
 from acpchaos.faults.undo import undo_run
@@ -27,6 +27,12 @@ from acpchaos.target.profile import Profile
 
 POLL_S = 0.25
 HEAL_S = 90.0  # rollbacks and the net below them, after a stop
+
+
+class Stop(Protocol):
+    """Whether the play is to end now; a threading.Event is one."""
+
+    def is_set(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ def run(
     *,
     target: str,
     deadline_s: float,
-    stop: threading.Event | None = None,
+    stop: Stop | None = None,
 ) -> Played:
     """Play `experiment` for run folder `run_dir`. Ctrl-C, SIGTERM handlers that raise, `stop` and
     the deadline all end the child, let it heal, and undo; an exception is passed on after that."""
@@ -110,7 +116,7 @@ def _environment(run_dir: Path, target: str, kubeconfig: Path) -> dict[str, str]
     return dict(os.environ) | own
 
 
-def _attend(child: subprocess.Popen[bytes], deadline_s: float, stop: threading.Event) -> str:
+def _attend(child: subprocess.Popen[bytes], deadline_s: float, stop: Stop) -> str:
     """Wait for the child's own end; "" then, else why it is to be stopped."""
     for _ in range(max(1, round(deadline_s / POLL_S))):
         try:

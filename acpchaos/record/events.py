@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-
 GRAIN_NS = 1000  # of a Clock, so that a sealed record, kept in microseconds, is exact
 
 
@@ -106,6 +105,9 @@ class Observation(Event, tag="observation", frozen=True, kw_only=True):
     when: str  # before, during, after
     name: str
     value: Any
+
+
+STOPPED = "stopped"  # name of the Observation that tells why a play ended early: by, why
 
 
 class TokenProbe(Event, tag="token_probe", frozen=True, kw_only=True):

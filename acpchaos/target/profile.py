@@ -314,6 +314,22 @@ class NodeAccess(Section):
     network: str = "kind"
 
 
+class Stop(Section):
+    """What ends a play early, undone, besides people. `file`: that it exists. `url`: alarms that
+    fire there, in the words of Alertmanager (/api/v2/alerts) or Prometheus. `burn`: failures of the
+    running load beyond so many times the error budget of the whole play; 0 never.
+    """
+
+    file: Path | None = None
+    url: str = Field(default="", pattern="^(https?://.+)?$")
+    burn: float = Field(default=0.0, ge=0)
+
+    @field_validator("file")
+    @classmethod
+    def _from_profile_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return _resolved(path, info)
+
+
 class Posture(Section):
     """What the hardening rows compare with; the same names as record.snapshot.Policy."""
 
@@ -372,6 +388,7 @@ class Profile(Section):
     experiments: Experiments = Experiments()
     services: Services = Services()
     signals: Signals = Signals()
+    stop: Stop = Stop()
     nodes: NodeAccess = NodeAccess()
     rotated: Rotated = Rotated()
     posture: Posture = Posture()

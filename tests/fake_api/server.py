@@ -79,7 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
                             return self._send(200, {"kind": "Status", "status": "Success"})
                         path, body = redirected(store, call, path, body)
                     answer = self._answer(path, query, body)
-                    store.reconcile()
+                    if self.command != "GET":
+                        store.reconcile()
                     return self._send(200, answer)
             if "watch" in query:
                 return self._watch(parts.path, query)

@@ -106,12 +106,12 @@ class Store:
         present = {key for key, _, _ in terms}
         node = fields.removeprefix("spec.nodeName=") if fields else ""
         source = self.objects if self.stale is None or plural == "configmaps" else self.stale
+        # controllers ask this dozens of times per request: choose first, and sort few
+        ours = [key for key in source if key[0] == plural and namespace in ("", key[1])]
         return [
             item
-            for (kind, space, _), item in sorted(source.items())
-            if kind == plural
-            and namespace in ("", space)
-            and wanted.items() <= (item["metadata"].get("labels") or {}).items()
+            for item in map(source.__getitem__, sorted(ours))
+            if wanted.items() <= (item["metadata"].get("labels") or {}).items()
             and present <= (item["metadata"].get("labels") or {}).keys()
             and (not node or item["spec"].get("nodeName") == node)
         ]

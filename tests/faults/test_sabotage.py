@@ -4,13 +4,14 @@ The spoiling happens in the API server or in the store, so injector, witness and
 as they are. The same faults unspoiled must be judged installed, else this page would prove nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 from fake_api.stores import Stores
+from safety.target import hurried
 
 from acpchaos import wait
 from acpchaos.errors import AcpchaosError, PreconditionUnmet
@@ -25,8 +26,9 @@ NEVER = ("not installed", "partial")
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Faults wait as they do, but not as long for what will never come."""
+def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Faults look some times for what will never come, and as often as they like for what comes;
+    the time between their looks hardly passes."""
     most_s = 8.0 if "unspoiled" in request.node.name else 0.6
 
     def eventually(what: str, probe: Any, budget_s: float, every_s: float = 1, **more: Any) -> Any:
@@ -34,6 +36,8 @@ def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> No
 
     for module in (killing, process, redis_faults, scaling, sql_faults):
         monkeypatch.setattr(module, "eventually", eventually)
+    with hurried():
+        yield
 
 
 @pytest.fixture

@@ -97,7 +97,9 @@ def _kill(
     _wait(lambda: any(key[0] == "leases" for key in _keys(api)), 60)
     assert any(key[0] == "leases" for key in _keys(api)), "the runner did not begin"
     reaper = reaping.start(api, RUN)
-    time.sleep(dice.uniform(0, HOLD_S + 1.0))  # noqa: TID251
+    if number % 2:  # a moment of its hold, however slowly it came there; else any moment
+        _wait(lambda: any(key[0] == "configmaps" for key in _keys(api)), 60)
+    time.sleep(dice.uniform(0, HOLD_S * (1.0 if number % 2 else 2.0)))  # noqa: TID251
     if "away" in victim:
         api.closing = True
     runner.kill()  # it may have ended by itself

@@ -1,6 +1,7 @@
 """The target of the proofs: the fake API server's scene, what of it must come back, and a fast
 clock for those who wait."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,3 +123,23 @@ def impatient(most_s: float = 0.01) -> Iterator[None]:
         patch.setitem(wait.eventually.__kwdefaults__, "sleep", lambda s: nap(min(s, most_s)))
         yield
     assert wait.eventually.__kwdefaults__ == defaults
+
+
+@contextmanager
+def hurried(most_s: float = 0.01) -> Iterator[None]:
+    """As `impatient`, and what is not slept passes all the same: a wait looks as often as it would,
+    and one for what never comes is soon over. Only where nothing but this process is awaited."""
+    own = threading.local()
+
+    def sleep(for_s: float) -> None:
+        nap_s = min(for_s, most_s)
+        own.passed_s = getattr(own, "passed_s", 0.0) + for_s - nap_s
+        time.sleep(nap_s)  # noqa: TID251
+
+    def clock() -> float:
+        return time.monotonic() + float(getattr(own, "passed_s", 0.0))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(wait.eventually.__kwdefaults__, "sleep", sleep)
+        patch.setitem(wait.eventually.__kwdefaults__, "clock", clock)
+        yield

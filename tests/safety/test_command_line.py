@@ -1,6 +1,7 @@
 """`acpchaos undo` journals what it does; `acpchaos check` does not trust a broken journal."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from fake_api import scene
 from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
+from acpchaos import plugin
 from acpchaos.cli import _mutations_hold, main
 from acpchaos.faults import changes
 from acpchaos.faults.undo import UndoLog
@@ -46,3 +48,26 @@ def test_a_broken_chain_does_not_hold(tmp_path: Path, cut: int, holds: bool) -> 
 
 def test_runs_from_before_hold(tmp_path: Path) -> None:
     assert _mutations_hold(tmp_path)
+
+
+class Asked:
+    """A pytest configuration that was given -n, or is a process of one that was."""
+
+    def __init__(self, **options: object) -> None:
+        self.options, self.stash = options, dict[object, object]()
+
+    def getoption(self, name: str, default: object = None) -> object:
+        return self.options.get(name, default)
+
+
+def test_suites_are_never_played_beside_each_other() -> None:
+    plugin.pytest_configure(Asked(numprocesses=3))  # type: ignore[arg-type]  # tests may
+    with pytest.raises(pytest.UsageError, match="serial by design"):
+        plugin.pytest_configure(Asked(numprocesses=3, chaos_target="kind"))  # type: ignore[arg-type]
+
+
+def test_a_worker_process_plays_nothing() -> None:
+    config, item = Asked(), SimpleNamespace(get_closest_marker=lambda name: name == "disruptive")
+    config.workerinput = {}  # type: ignore[attr-defined]
+    with pytest.raises(pytest.UsageError, match="serial by design"):
+        plugin.pytest_collection_modifyitems(config, [item])  # type: ignore[arg-type, list-item]

@@ -40,7 +40,7 @@ def test_all_mutations_of_a_play_are_in_one_closed_chain(
 ) -> None:
     def run(self: play._Play) -> None:
         self._cluster.patch("Node", "worker-a", {"metadata": {"annotations": {"seen": "x"}}})
-        assert not self._lost.is_set()
+        assert not self._stops.is_set()
         raise Ended
 
     monkeypatch.setattr(play._Play, "run", run)
