@@ -60,10 +60,13 @@ class CertificateExpired(Fault):
         return ""
 
     def needs(self) -> tuple[Need, ...]:
-        return (Need("update", "Secret", self.session.namespace, name=self.secret),)
+        """This one Secret; nothing where none is named, which would be all of them."""
+        own = Need("update", "Secret", self.session.namespace, name=self.secret)
+        return (own,) if self.secret else ()
 
     def reads(self) -> tuple[Need, ...]:
-        return (Need("get", "Secret", self.session.namespace, name=self.secret),)
+        own = Need("get", "Secret", self.session.namespace, name=self.secret)
+        return (own,) if self.secret else ()
 
     def setup(self) -> tuple[str, ...]:
         space = self.session.namespace

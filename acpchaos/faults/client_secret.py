@@ -53,11 +53,14 @@ class SecretRotated(Fault):
         return ""
 
     def needs(self) -> tuple[Need, ...]:
+        """This one Secret and a restart; nothing where none is named."""
         space = self.session.namespace
         changed = Need("update", "Secret", space, name=self.secret)
-        return (changed, Need("patch", self.where.kind, space))
+        return (changed, Need("patch", self.where.kind, space)) if self.secret else ()
 
     def reads(self) -> tuple[Need, ...]:
+        if not self.secret:
+            return ()
         space = self.session.namespace
         listed = tuple(Need("list", kind, space) for kind in ("Pod", "ReplicaSet"))
         own = Need("get", "Secret", space, name=self.secret)

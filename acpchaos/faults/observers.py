@@ -34,7 +34,13 @@ class ObserverGone(FieldFault):
             return f"not applicable: the profile names no [services.{self.what}]"
         return super().available()
 
+    def needs(self) -> tuple[Need, ...]:
+        """Nothing where there is none: a right without a place would be one everywhere."""
+        return super().needs() if self.where.name else ()
+
     def reads(self) -> tuple[Need, ...]:
+        if not self.where.name:
+            return ()
         if not self.where.service:
             return super().reads()
         return (*super().reads(), Need("list", "EndpointSlice", self.where.namespace))

@@ -288,17 +288,6 @@ class Signals(Section):
     image: str = ""
 
 
-class Rotated(Section):
-    """Secrets of ACP's namespace that may hold something else for a while; left out, their faults
-    do not apply. `certificate`: the Secret that `base_url` is served with, by a server that takes
-    its changes without a restart. `config`: NAME/KEY of ACP's configuration file, with
-    system.secret in it.
-    """
-
-    certificate: str = ""
-    config: str = Field(default="", pattern="^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$")
-
-
 class NodeAccess(Section):
     """How nodes are reached beneath Kubernetes; without a mechanism their faults do not apply.
 
@@ -328,6 +317,17 @@ class Stop(Section):
     @classmethod
     def _from_profile_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
         return _resolved(path, info)
+
+
+class Rotated(Section):
+    """Secrets of ACP's namespace that may hold something else for a while; left out, their faults
+    do not apply. `certificate`: the Secret that `base_url` is served with, by a server that takes
+    its changes without a restart. `config`: NAME/KEY of ACP's configuration file, with
+    system.secret in it.
+    """
+
+    certificate: str = ""
+    config: str = Field(default="", pattern="^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$")
 
 
 class Posture(Section):
