@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import clients, lateness, outages, recording, review
+from benchmarks import clients, freezes, lateness, outages, peer, recording, review
 from benchmarks.table import Row, exit_code, show
 
 RUNS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "P1": lambda to: peer.run(rounds=1 if to.quick else 5, round_s=2.0 if to.quick else 4.0),
     "P2": lambda to: clients.run(rounds=1 if to.quick else 5, round_s=2.0 if to.quick else 4.0),
     "P3": lambda to: lateness.run(span_s=3.0 if to.quick else 10.0),
+    "P4": lambda to: freezes.run((0.5,) if to.quick else freezes.FREEZES_S),
     "P6": lambda to: recording.run(20_000 if to.quick else 100_000, rounds=1 if to.quick else 5),
     "R1": lambda to: outages.run(to.r1 or (6 if to.quick else 300)),
     "R2": lambda to: outages.run_sham(to.r2 * 3600 or (5.0 if to.quick else 600.0)),
