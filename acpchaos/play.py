@@ -39,7 +39,7 @@ from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock
 from acpchaos.target.profile import PROJECT, Profile
-from acpchaos.target.watching import follow
+from acpchaos.target.watching import Change, Shape, follow
 
 GATE_S = 90.0  # the target may still be settling from the play before
 WATCHED = {
@@ -210,9 +210,9 @@ class _Play:
         namespace = self._profile.namespaces.acp
 
         def watch(
-            kind: str, where: str, stop: threading.Event
-        ) -> Iterator[tuple[str, dict[str, object]]]:
-            return follow(self._cluster, WATCHED[kind], where, stop)
+            kind: str, where: str, stop: threading.Event, shape: type[Shape]
+        ) -> Iterator[Change[Shape]]:
+            return follow(self._cluster, WATCHED[kind], where, stop, shape)
 
         timeline = Timeline(watch, namespace, self._own_journal(parts, "cluster"))
         parts.callback(timeline.stop)

@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from acpchaos.load.settings import PREFIX
+from benchmarks.api import Script
 
 PROJECT = Path(__file__).parents[1]
 
@@ -48,3 +51,32 @@ def locust(file: str, issuer: str, users: int, given: Mapping[str, str], *words:
     )  # fmt: skip
     if ended.returncode:
         raise RuntimeError(f"{file} ended with {ended.returncode}: {ended.stderr[-2000:]}")
+
+
+class Api:
+    """A running stand-in for an API server, see benchmarks/api.py."""
+
+    def __init__(self, child: subprocess.Popen[str], script: Script) -> None:
+        assert child.stdin is not None and child.stdout is not None
+        self._child = child
+        child.stdin.write(msgspec.json.encode(script).decode() + "\n")
+        child.stdin.flush()
+        self.url = f"http://127.0.0.1:{child.stdout.readline().strip()}"
+
+    def end(self) -> str:
+        """End it; what it has to tell."""
+        return self._child.communicate()[0]
+
+
+@contextmanager
+def api(script: Script) -> Iterator[Api]:
+    """A stand-in that lives as long as the block."""
+    child = subprocess.Popen(
+        [*pinned(1), sys.executable, "-m", "benchmarks.api"], cwd=PROJECT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield Api(child, script)
+    finally:
+        if child.poll() is None:
+            child.communicate()

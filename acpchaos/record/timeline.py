@@ -1,14 +1,17 @@
 """The cluster timeline: watches turned into typed events, written as they arrive.
 
-Room: record. It must not judge. Lists once per kind, then watches; a lost watch is resumed and the
-blind time is written as a Gap. Condition times of the API server have whole-second grain, so events
-carry the local receipt time.
+Room: record. It must not judge. Lists once per kind, then watches. Whatever interrupts the view of
+a kind is a Gap: from the loss, or from the last word before it where more can have escaped, until
+the view is whole again or the record ends. Condition times of the API server have whole-second
+grain, so events carry the local receipt time.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
+from acpchaos.record import shapes
 from acpchaos.record.events import (
     Autoscaler,
     Behavior,
@@ -22,106 +25,98 @@ from acpchaos.record.events import (
     ScalingRules,
 )
 from acpchaos.record.journal import Journal
+from acpchaos.target.watching import Change, Shape
 
-Decode = Callable[[dict[str, Any], bool, int], Event | None]
 ZONE_LABEL = "topology.kubernetes.io/zone"
+STOP_S = 2.0  # for all threads together; they hold nothing that must be written
 
 
-def decode_pod(item: dict[str, Any], gone: bool, t_ns: int, zones: dict[str, str]) -> Pod:
+def decode_pod(item: shapes.Pod, gone: bool, t_ns: int, zones: dict[str, str]) -> Pod:
     """A pod's needed fields; `zones` maps node name to zone."""
-    meta, spec, status = item["metadata"], item.get("spec", {}), item.get("status", {})
-    labels = meta.get("labels") or {}
-    conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
-    node = spec.get("nodeName", "")
+    meta, spec, status = item.metadata, item.spec, item.status
+    labels = meta.labels or {}
+    probes = [each.readiness_probe for each in spec.containers or () if each.readiness_probe]
     return Pod(
         t_ns=t_ns,
-        name=meta["name"],
-        uid=meta["uid"],
+        name=meta.name,
+        uid=meta.uid,
         app=labels.get("app.kubernetes.io/name") or labels.get("app", ""),
-        node=node,
-        zone=zones.get(node, ""),
-        phase=status.get("phase", ""),
-        ready=conditions.get("Ready") == "True",
-        deleting="deletionTimestamp" in meta,
+        node=spec.node_name,
+        zone=zones.get(spec.node_name, ""),
+        phase=status.phase,
+        ready=_ready(status.conditions),
+        deleting=meta.deletion_timestamp is not None,
         gone=gone,
-        restarts=sum(c.get("restartCount", 0) for c in status.get("containerStatuses") or []),
-        ready_delay_s=max(
-            (
-                (c.get("readinessProbe") or {}).get("initialDelaySeconds", 0)
-                for c in spec.get("containers") or []
-            ),
-            default=0,
-        ),
+        restarts=sum(each.restart_count for each in status.container_statuses or ()),
+        ready_delay_s=max((each.initial_delay_seconds for each in probes), default=0),
     )
 
 
-def decode_node(item: dict[str, Any], gone: bool, t_ns: int) -> Node:
+def decode_node(item: shapes.Node, gone: bool, t_ns: int) -> Node:
     """A node's readiness, zone and cordon."""
-    conditions = {c["type"]: c["status"] for c in item.get("status", {}).get("conditions") or []}
     return Node(
         t_ns=t_ns,
-        name=item["metadata"]["name"],
-        zone=(item["metadata"].get("labels") or {}).get(ZONE_LABEL, ""),
-        ready=conditions.get("Ready") == "True",
-        unschedulable=bool(item.get("spec", {}).get("unschedulable")),
+        name=item.metadata.name,
+        zone=(item.metadata.labels or {}).get(ZONE_LABEL, ""),
+        ready=_ready(item.status.conditions),
+        unschedulable=item.spec.unschedulable,
         gone=gone,
     )
 
 
-def decode_endpoint_slice(item: dict[str, Any], gone: bool, t_ns: int) -> Endpoints:
+def decode_endpoint_slice(item: shapes.EndpointSlice, gone: bool, t_ns: int) -> Endpoints:
     """The ready pods behind a Service, from one slice (the targets here fit one slice each)."""
-    ready = (
-        ()
-        if gone
-        else tuple(
-            sorted(
-                (e.get("targetRef") or {}).get("name", "")
-                for e in item.get("endpoints") or []
-                if (e.get("conditions") or {}).get("ready")
-            )
-        )
-    )
-    service = (item["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
-    return Endpoints(t_ns=t_ns, service=service, ready=ready)
+    ready = [each for each in item.endpoints or () if each.conditions and each.conditions.ready]
+    names = sorted(each.target_ref.name if each.target_ref else "" for each in ready)
+    service = (item.metadata.labels or {}).get("kubernetes.io/service-name", "")
+    return Endpoints(t_ns=t_ns, service=service, ready=() if gone else tuple(names))
 
 
-def decode_autoscaler(item: dict[str, Any], gone: bool, t_ns: int) -> Autoscaler | None:
+def decode_autoscaler(item: shapes.Autoscaler, gone: bool, t_ns: int) -> Autoscaler | None:
     """The HPA's limits, replicas, CPU reading and behavior (autoscaling/v2)."""
     if gone:
         return None
-    spec, status = item["spec"], item.get("status", {})
-    target = [m["resource"]["target"] for m in spec.get("metrics") or [] if _is_cpu(m)]
-    current = [m["resource"]["current"] for m in status.get("currentMetrics") or [] if _is_cpu(m)]
+    spec, status = item.spec, item.status
+    targets = [each.target for each in _cpu(spec.metrics)]
+    current = [each.current for each in _cpu(status.current_metrics)]
+    behavior = spec.behavior or shapes.Behavior()
     return Autoscaler(
         t_ns=t_ns,
-        name=item["metadata"]["name"],
-        min_replicas=spec.get("minReplicas", 1),
-        max_replicas=spec["maxReplicas"],
-        current=status.get("currentReplicas", 0),
-        desired=status.get("desiredReplicas", 0),
-        target_cpu_percent=target[0].get("averageUtilization") if target else None,
-        cpu_percent=current[0].get("averageUtilization") if current else None,
-        metrics=len(spec.get("metrics") or []),
-        behavior=_behavior(spec.get("behavior") or {}),
+        name=item.metadata.name,
+        min_replicas=spec.min_replicas,
+        max_replicas=spec.max_replicas,
+        current=status.current_replicas,
+        desired=status.desired_replicas,
+        target_cpu_percent=targets[0].average_utilization if targets and targets[0] else None,
+        cpu_percent=current[0].average_utilization if current and current[0] else None,
+        metrics=len(spec.metrics or ()),
+        behavior=Behavior(up=_rules(behavior.scale_up), down=_rules(behavior.scale_down)),
     )
 
 
-def _behavior(found: dict[str, Any]) -> Behavior:
-    return Behavior(up=_rules(found.get("scaleUp")), down=_rules(found.get("scaleDown")))
+def _ready(conditions: list[shapes.Condition] | None) -> bool:
+    return any(each.type == "Ready" and each.status == "True" for each in conditions or ())
 
 
-def _rules(found: dict[str, Any] | None) -> ScalingRules | None:
+def _cpu(metrics: list[shapes.Metric] | None) -> list[shapes.Resource]:
+    return [
+        each.resource
+        for each in metrics or ()
+        if each.type == "Resource" and each.resource and each.resource.name == "cpu"
+    ]
+
+
+def _rules(found: shapes.Rules | None) -> ScalingRules | None:
     if found is None:
         return None
-    tolerance = found.get("tolerance")
     return ScalingRules(
-        window_s=found.get("stabilizationWindowSeconds"),
-        select=found.get("selectPolicy", "Max"),
+        window_s=found.stabilization_window_seconds,
+        select=found.select_policy,
         policies=tuple(
-            ScalingPolicy(kind=each["type"], value=each["value"], period_s=each["periodSeconds"])
-            for each in found.get("policies") or []
+            ScalingPolicy(kind=each.type, value=each.value, period_s=each.period_seconds)
+            for each in found.policies or ()
         ),
-        tolerance=None if tolerance is None else _ratio(str(tolerance)),
+        tolerance=None if found.tolerance is None else _ratio(str(found.tolerance)),
     )
 
 
@@ -130,12 +125,15 @@ def _ratio(quantity: str) -> float:
     return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
 
 
-def _is_cpu(metric: dict[str, Any]) -> bool:
-    return metric.get("type") == "Resource" and metric["resource"]["name"] == "cpu"
+class Kind(NamedTuple):
+    """How one kind is taken down: what is decoded of it, and what event becomes of that."""
+
+    shape: type[Shape]
+    event: Callable[[Any, bool, int], Event | None]
 
 
-Watch = Callable[[str, str, threading.Event], Iterator[tuple[str, dict[str, Any]]]]
-"""(kind, namespace, stop) -> ("SYNCED" | "ADDED" | "MODIFIED" | "DELETED" | "LOST", object)."""
+Watch = Callable[[str, str, threading.Event, type[Shape]], Iterator[Change[Any]]]
+"""(kind, namespace, stop, shape) -> changes, as target.watching.follow tells them."""
 
 
 class Timeline:
@@ -146,50 +144,66 @@ class Timeline:
         self._clock, self._stop = Clock(), threading.Event()
         self._zones: dict[str, str] = {}
         self._synced: dict[str, threading.Event] = {}
+        self._lost: dict[str, tuple[int, str]] = {}  # kinds without a view: since when, and why
         self._threads: list[threading.Thread] = []
 
     def start(self, budget_s: float = 20.0) -> None:
         """Watch nodes first, since pods need their zones, then the rest; return once all listed."""
-        decoders: dict[str, Decode] = {
-            "nodes": self._node,
-            "pods": lambda item, gone, t_ns: decode_pod(item, gone, t_ns, self._zones),
-            "endpointslices": decode_endpoint_slice,
-            "horizontalpodautoscalers": decode_autoscaler,
+        kinds = {
+            "nodes": Kind(shapes.Node, self._node),
+            "pods": Kind(
+                shapes.Pod, lambda item, gone, t_ns: decode_pod(item, gone, t_ns, self._zones)
+            ),
+            "endpointslices": Kind(shapes.EndpointSlice, decode_endpoint_slice),
+            "horizontalpodautoscalers": Kind(shapes.Autoscaler, decode_autoscaler),
         }
-        for kind, decode in decoders.items():
-            synced = self._synced[kind] = threading.Event()
+        for name, kind in kinds.items():
+            synced = self._synced[name] = threading.Event()
             thread = threading.Thread(
-                target=self._follow, args=(kind, decode), name=f"timeline-{kind}", daemon=True
+                target=self._follow, args=(name, kind), name=f"timeline-{name}", daemon=True
             )
             self._threads.append(thread)
             thread.start()
             if not synced.wait(budget_s):
-                raise TimeoutError(f"no list of {kind} within {budget_s:g} s")
+                raise TimeoutError(f"no list of {name} within {budget_s:g} s")
 
     def stop(self) -> None:
-        """End all watches; called once, after the last phase."""
+        """End all watches; called once, after the last phase. What is lost by then stays lost."""
         self._stop.set()
+        until_s = time.monotonic() + STOP_S
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=max(0.0, until_s - time.monotonic()))
+        for name, (from_ns, why) in self._lost.items():
+            self._gap(name, from_ns, self._clock.now_ns(), why)
 
-    def _node(self, item: dict[str, Any], gone: bool, t_ns: int) -> Node:
+    def _node(self, item: shapes.Node, gone: bool, t_ns: int) -> Node:
         node = decode_node(item, gone, t_ns)
         self._zones[node.name] = node.zone
         return node
 
-    def _follow(self, kind: str, decode: Decode) -> None:
-        lost_ns = 0
-        for change, item in self._watch(kind, self._namespace, self._stop):
-            now_ns = self._clock.now_ns()
-            if change == "LOST":
-                lost_ns = lost_ns or now_ns
-                continue
-            if lost_ns:
-                self._journal.write(
-                    Gap(t_ns=now_ns, recorder=f"timeline-{kind}", from_ns=lost_ns, why="watch lost")
-                )
-                lost_ns = 0
-            if change == "SYNCED":
-                self._synced[kind].set()
-            elif (event := decode(item, change == "DELETED", now_ns)) is not None:
-                self._journal.write(event)
+    def _follow(self, name: str, kind: Kind) -> None:
+        """Until told to stop. A watch that ends otherwise, by whatever error, is lost for good."""
+        heard_ns = 0  # the last word before a loss
+        why = "the watch ended"
+        try:
+            for change in self._watch(name, self._namespace, self._stop, kind.shape):
+                now_ns = self._clock.now_ns()
+                if change.item is not None:
+                    event = kind.event(change.item, change.what == "DELETED", now_ns)
+                    if event is not None:
+                        self._journal.write(event)
+                elif change.what == "LOST":
+                    heard_ns = now_ns - int(change.quiet_s * 1e9)
+                    self._lost[name] = now_ns, f"watch lost: {change.why}"
+                else:
+                    if lost := self._lost.pop(name, None):
+                        self._gap(name, heard_ns if change.missed else lost[0], now_ns, lost[1])
+                    self._synced[name].set()
+        except Exception as error:  # a recorder that fell over is blind, and has to say so
+            why = f"the recorder failed: {type(error).__name__}: {error}"
+        if not self._stop.is_set():
+            self._lost.setdefault(name, (self._clock.now_ns(), why))
+
+    def _gap(self, name: str, from_ns: int, until_ns: int, why: str) -> None:
+        told = Gap(t_ns=until_ns, recorder=f"timeline-{name}", from_ns=from_ns, why=why)
+        self._journal.write(told)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from acpchaos.record import shapes
 from acpchaos.record.events import AnyEvent, Autoscaler, Behavior, ScalingPolicy, ScalingRules
 from acpchaos.record.timeline import decode_autoscaler, decode_pod
 
@@ -22,8 +23,12 @@ def hpa(**spec: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def shaped(item: dict[str, Any]) -> shapes.Autoscaler:
+    return msgspec.json.decode(msgspec.json.encode(item), type=shapes.Autoscaler)
+
+
 def decoded(**spec: Any) -> Autoscaler:
-    event = decode_autoscaler(hpa(**spec), False, 7)
+    event = decode_autoscaler(shaped(hpa(**spec)), False, 7)
     assert event is not None
     return event
 
@@ -67,11 +72,11 @@ def test_the_event_survives_its_line_in_a_journal() -> None:
 
 def test_other_metrics_are_counted_and_a_deleted_autoscaler_is_no_event() -> None:
     assert decoded(metrics=[{"type": "External"}, {"type": "Pods"}]).metrics == 2
-    assert decode_autoscaler(hpa(), True, 7) is None
+    assert decode_autoscaler(shaped(hpa()), True, 7) is None
 
 
 def test_a_pod_is_taken_down_with_the_delay_of_its_readiness() -> None:
     containers = [{"readinessProbe": {"initialDelaySeconds": 5}}, {"readinessProbe": {}}, {}]
     item = {"metadata": {"name": "a", "uid": "u"}, "spec": {"containers": containers}}
-    assert decode_pod(item, False, 1, {}).ready_delay_s == 5
-    assert decode_pod({"metadata": {"name": "a", "uid": "u"}}, False, 1, {}).ready_delay_s == 0
+    assert decode_pod(msgspec.convert(item, shapes.Pod), False, 1, {}).ready_delay_s == 5
+    assert decode_pod(shapes.Pod(), False, 1, {}).ready_delay_s == 0

@@ -11,6 +11,7 @@ from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
 from acpchaos.errors import UsageError
+from acpchaos.record import shapes
 from acpchaos.target import access
 from acpchaos.target.cluster import ApiRefused, Cluster
 from acpchaos.target.execute import execute
@@ -71,23 +72,23 @@ def test_follow_resumes_and_lists_again_when_its_version_is_gone(
     api: FakeApi, cluster: Cluster
 ) -> None:
     stop = threading.Event()
-    changes = follow(cluster, "nodes", "", stop)
+    changes = follow(cluster, "nodes", "", stop, shapes.Node)
     first = list(itertools.islice(changes, 5))
-    assert [change for change, _ in first] == ["ADDED"] * 4 + ["SYNCED"]
+    assert [change.what for change in first] == ["ADDED"] * 4 + ["SYNCED"]
     cluster.patch("Node", "worker-a", {"spec": {"unschedulable": True}})
-    change, node = next(changes)
-    assert (change, node["spec"]) == ("MODIFIED", {"unschedulable": True})
+    told = next(changes)
+    assert told.what == "MODIFIED" and told.item is not None and told.item.spec.unschedulable
     api.store.drop(("nodes", "", "control-plane"))
     api.store.compact()  # the open watch is now too old: HTTP 410 inside the stream
     seen = []
-    for change, item in changes:
-        seen.append((change, (item.get("metadata") or {}).get("name")))
-        if change == "SYNCED":
+    for change in changes:
+        seen.append((change.what, change.item.metadata.name if change.item else change.missed))
+        if change.what == "SYNCED":
             break
     stop.set()
-    assert ("LOST", None) in seen
-    assert seen.count(("DELETED", "control-plane")) == 1
-    assert ("MODIFIED", "worker-a") in seen
+    assert seen == [("LOST", False), ("DELETED", "control-plane"), ("SYNCED", True)], (
+        "what did not change is not told again"
+    )
 
 
 def test_command_in_a_pod(api: FakeApi, cluster: Cluster) -> None:
