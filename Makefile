@@ -1,6 +1,6 @@
 # Every target sets up what it needs; the set-up is skipped when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening safety kill-matrix kill-matrix-lab vendor-default vendor-default-lab faults-lab docs bench
+.PHONY: help setup test demo lint types lock lab-up lab-down suites hardening safety safety-lab kill-matrix kill-matrix-lab vendor-default vendor-default-lab faults-lab docs bench
 VENV := .venv
 BIN := $(VENV)/bin
 TARGET ?= kind
@@ -39,6 +39,9 @@ hardening: setup ## the 53 hardening rows on TARGET, probes allowed
 SAFETY ?=
 safety: setup ## proofs that nothing is left changed, without a cluster; SAFETY="--r6 1000 --r9 1000 --r10 100000"
 	@cd tests && ../$(BIN)/python -m safety.matrix $(SAFETY)
+
+safety-lab: setup ## R6, R12 and rights on the lab, by its own audit log; SAFETY="--r6 50"
+	@cd tests && ../$(BIN)/python -m safety.lab $(SAFETY)
 
 kill-matrix: setup ## does each hardening row's sabotage turn it red? without a cluster
 	@cd tests && ../$(BIN)/python -m posture.kill_matrix

@@ -104,6 +104,9 @@ class Cluster:
     def workers(self) -> list[str]:
         return [node for node in self.nodes() if "-worker" in node]
 
+    def control_planes(self) -> list[str]:
+        return [node for node in self.nodes() if "-control-plane" in node]
+
     def load(self, recipe: Recipe, nodes: Sequence[str] = ()) -> list[str]:
         """Import a built image into the nodes (the workers) that lack it; returns those."""
         key, archive = image_key(recipe, self.shop), archive_of(recipe, self.shop)

@@ -15,12 +15,26 @@ ZONES = ("zone-a", "zone-b", "zone-c")
 INGRESS_NODE_PORT = 8443
 _INSIDE = "/etc/kubernetes/acpchaos"
 
+_CHANGES = ["create", "update", "patch", "delete", "deletecollection"]
+# accounts whose every call is evidence: that of `make safety-lab`, and the reaper's
+ACCOUNTS = ("acpchaos", "acpchaos-reaper")
+ACCOUNTS_NAMESPACE = "acpchaos"
 _AUDIT_POLICY: dict[str, object] = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
     "rules": [
-        # leases and events are the cluster's heart-beat: many, and no evidence of anything
+        {
+            "level": "Metadata",
+            "users": [f"system:serviceaccount:{ACCOUNTS_NAMESPACE}:{name}" for name in ACCOUNTS],
+        },
+        {  # who holds the target
+            "level": "Metadata",
+            "verbs": _CHANGES,
+            "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
+            "namespaces": ["acp-system"],
+        },
+        # other leases and events are the cluster's heart-beat: many, and no evidence of anything
         {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
         {
             "level": "None",
@@ -28,7 +42,7 @@ _AUDIT_POLICY: dict[str, object] = {
                 {"group": group, "resources": ["events"]} for group in ("", "events.k8s.io")
             ],
         },
-        {"level": "Metadata", "verbs": ["create", "update", "patch", "delete", "deletecollection"]},
+        {"level": "Metadata", "verbs": _CHANGES},
         {"level": "None"},
     ],
 }

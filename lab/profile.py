@@ -21,6 +21,7 @@ _CLIENTS = {
 
 
 ISSUERS = {"jwt": "/acme/main", "opaque": "/acme/opaque"}
+NO_REAPER: Mapping[str, str] = {}  # a bare lab has no image with Python
 DEFAULT_ISSUERS = {"jwt": "/default/default", "opaque": "/default/default"}  # nothing is imported
 
 
@@ -30,6 +31,7 @@ def render(
     context: str,
     base_url: str,
     issuers: Mapping[str, str] = ISSUERS,
+    reaper: Mapping[str, str] = NO_REAPER,
 ) -> str:
     """TOML text; every path absolute, since profiles resolve relative ones from their own
     folder.
@@ -49,6 +51,8 @@ def render(
         "count": 50,
         "password": f"file:{state.secrets / 'user-password'}",
     }
+    if reaper:
+        sections["reaper"] = dict(reaper)
     sections["nodes.environment"] = {"CONTAINERS_CONF": str(config_file())}
     blocks = ["# written by `acpchaos lab up`; goes with `acpchaos lab down`"]
     for title, values in sections.items():

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import functools
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,11 +29,11 @@ from lab.gobuild import (
     toolchain,
 )
 from lab.images import Recipe
-from lab.images.apps import APPS
+from lab.images.apps import APPS, STANDIN
 from lab.images.build import Workshop, archive_of, build_image
 from lab.images.node import build_node_image, have_node_image, node_reference
 from lab.images.system import LOAD_BALANCER
-from lab.paths import CLUSTER_NAME, LAB_DIR, content_key, state_of
+from lab.paths import CLUSTER_NAME, LAB_DIR, PROJECT_DIR, content_key, state_of
 from lab.process import LabError, read
 from lab.rootfs import BASES, Base, make_base
 from lab.steps import Say, Step, Walk, walk
@@ -47,7 +48,16 @@ NAMESPACES: dict[str, dict[str, str]] = {
     },
     "object-stores": {},
     "ingress": {},
+    kindconfig.ACCOUNTS_NAMESPACE: {"pod-security.kubernetes.io/enforce": "restricted"},
 }
+# who takes back what a dead run left; its rights are those that these experiments need for that,
+# none of them on Secrets
+REAPER = {
+    "account": "acpchaos-reaper",
+    "namespace": kindconfig.ACCOUNTS_NAMESPACE,
+    "image": STANDIN.references[0],  # it has python3
+}
+REAPED = ("pod-loss", "zone-drain", "redis-wipe", "autoscaling", "restore")
 APPLIED = "acpchaos.io/applied"  # on the namespace: key of the manifests that stand in it
 READY_BUDGET_S = 420
 
@@ -191,7 +201,8 @@ def _cluster_steps(cluster: Cluster, plan: Plan) -> list[Step]:
         Step("kind cluster", 75, create, alive),
         *([prepare] if plan.images == "published" else []),
         Step("network, storage, metrics, ingress", 5, lambda: _apply_system(cluster)),
-        Step("secrets and certificates", 2, lambda: _apply_secrets(cluster, plan.install)),
+        Step("secrets and certificates", 2, lambda: _apply_secrets(cluster, plan)),
+        *([] if plan.bare else [Step("account of the reaper", 3, lambda: _apply_reaper(cluster))]),
     ]
 
 
@@ -245,7 +256,8 @@ def _apply_system(cluster: Cluster) -> None:
     cluster.kubectl("apply", "--server-side", "--force-conflicts", *words)
 
 
-def _apply_secrets(cluster: Cluster, install: str) -> None:
+def _apply_secrets(cluster: Cluster, plan: Plan) -> None:
+    install = plan.install
     namespaces = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         for name, labels in NAMESPACES.items()
@@ -263,8 +275,23 @@ def _apply_secrets(cluster: Cluster, install: str) -> None:
         cluster.context,
         base_url(cluster),
         profile.ISSUERS if install == "hardened" else profile.DEFAULT_ISSUERS,
+        profile.NO_REAPER if plan.bare else REAPER,
     )
     profile.write(text)
+
+
+def _apply_reaper(cluster: Cluster) -> None:
+    """The account, with the rights that the product prints for it."""
+    space, name = REAPER["namespace"], REAPER["account"]
+    experiments = [PROJECT_DIR / "experiments" / f"{each}.yaml" for each in REAPED]
+    rights = read(
+        [sys.executable, "-m", "acpchaos.cli", "rbac", "--reaper", "--name", name,
+         "--account", f"{space}/{name}", *experiments],
+        cwd=PROJECT_DIR,
+    )  # fmt: skip
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    cluster.apply([account | {"metadata": {"name": name, "namespace": space}}])
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", feed=rights)
 
 
 def base_url(cluster: Cluster) -> str:
@@ -281,6 +308,7 @@ def _application_steps(cluster: Cluster, overlay: Path) -> list[Step]:
             build_image(recipe, cluster.shop)  # the code may have changed since the image step
             if cluster.load(recipe):
                 _restart_users(cluster, recipe, lambda line: None)
+        cluster.load(STANDIN, cluster.control_planes())  # the reaper's place, away from faults
 
     return [
         Step("load images", 30, load),

@@ -5,14 +5,16 @@ machine.
 import json
 import socket
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from lab import kindconfig, podman, profile
+from lab import kindconfig, podman, profile, up
 from lab.cluster import free_port
+from lab.images.apps import STANDIN
 from lab.paths import State
 from lab.up import lack_of
 
@@ -60,6 +62,16 @@ def test_the_api_server_audits_and_encrypts(tmp_path: Path) -> None:
     assert (tmp_path / "encryption.yaml").stat().st_mode & 0o077 == 0
 
 
+def test_who_holds_the_target_and_what_our_accounts_ask_is_audited(tmp_path: Path) -> None:
+    kindconfig.write_control_plane_files(tmp_path)
+    rules = yaml.safe_load((tmp_path / "audit-policy.yaml").read_text())["rules"]
+    own, held, leases = rules[:3]  # the first rule that matches is the one that counts
+    assert "system:serviceaccount:acpchaos:acpchaos-reaper" in own["users"]
+    assert own["level"] == held["level"] == "Metadata" and "verbs" not in own
+    assert held["namespaces"] == ["acp-system"] and "get" not in held["verbs"]
+    assert leases["level"] == "None" and leases["resources"] == held["resources"]
+
+
 def test_the_encryption_key_is_kept(tmp_path: Path) -> None:
     kindconfig.write_control_plane_files(tmp_path)
     first = (tmp_path / "encryption.yaml").read_text()
@@ -103,6 +115,17 @@ def test_the_profile_names_secrets_by_file_and_never_holds_one(tmp_path: Path) -
         assert document["credentials"][client]["secret"].startswith("file:/")
     found = document["nodes"]["environment"]["CONTAINERS_CONF"]
     assert found == str(podman.config_file())  # faults of nodes call the lab's engine as it does
+
+
+def test_the_profile_names_the_reaper_where_an_image_is_there_for_it(tmp_path: Path) -> None:
+    def section(reaper: Mapping[str, str]) -> object:
+        text = profile.render(State(tmp_path), {}, "c", "https://localhost", reaper=reaper)
+        return tomllib.loads(text).get("reaper")
+
+    assert section(profile.NO_REAPER) is None
+    assert section(up.REAPER) == up.REAPER
+    assert up.REAPER["image"] in STANDIN.references
+    assert up.REAPER["namespace"] in up.NAMESPACES
 
 
 def workload(kind: str, ready: int, **status: int) -> dict[str, Any]:

@@ -81,3 +81,29 @@ def test_a_lab_that_lost_a_node_is_dead(cluster: Cluster, monkeypatch: pytest.Mo
     cluster.state.root.mkdir()
     cluster.state.state_file.write_text(json.dumps({"size": "default"}))
     assert not up._alive(cluster)
+
+
+def test_the_reaper_gets_the_rights_that_the_product_prints(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    fed: list[tuple[str, ...]] = []
+
+    def read(argv: list[object], **_: object) -> str:
+        asked.append([str(word) for word in argv])
+        return "kind: Role"
+
+    def kubectl(self: Cluster, *words: str, feed: str | None = None) -> str:
+        fed.append((*words[:1], feed or ""))
+        return ""
+
+    monkeypatch.setattr(up, "read", read)
+    monkeypatch.setattr(Cluster, "kubectl", kubectl)
+    up._apply_reaper(cluster)
+    (argv,) = asked
+    assert "--reaper" in argv and "acpchaos/acpchaos-reaper" in argv
+    files = [Path(word) for word in argv if word.endswith(".yaml")]
+    assert len(files) == len(up.REAPED) and all(file.exists() for file in files)
+    assert "ServiceAccount" in fed[0][1] and fed[1] == ("apply", "kind: Role")
+    assert "account of the reaper" in names(cluster)
+    assert "account of the reaper" not in names(cluster, bare=True)

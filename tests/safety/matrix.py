@@ -6,16 +6,23 @@ Ends with 1 where a figure falls short of its bar. The numbers of the design are
 
 import argparse
 import statistics
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
 
-from safety import crash_points, fuzz, kills, races, signals
+from acpchaos.target.profile import PROJECT
+from safety import controls, crash_points, fuzz, kills, races, signals
 
 COLUMNS = "{:<4} {:<44} {:<46} {:<7} {}"
 REVERTED_S = 2.0  # after a signal
+SABOTAGES = 50
+SPOILED = "sabotaged or half_done or hangs"  # tests of tests/faults/test_sabotage.py
 
 
 class Metronome:
@@ -55,9 +62,30 @@ class Row:
     short: list[str] = field(default_factory=list)
 
 
-def r6(count: int, seed: int) -> Iterator[Row]:
+def r3() -> Iterator[Row]:
+    """Counted by pytest itself, in a process of its own: a sabotage that is judged installed is a
+    test that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r3.xml"
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={path}",
+             "tests/faults/test_sabotage.py", "-k", SPOILED],
+            cwd=PROJECT, capture_output=True, check=False,
+        )  # fmt: skip
+        cases = list(ElementTree.parse(path).iter("testcase"))
+    bad = [case.get("name", "") for case in cases if len(case.findall("*")) > 0]
+    short = [f"judged installed, or not judged: {name}" for name in bad]
+    if len(cases) < SABOTAGES:
+        short.append(f"only {len(cases)} sabotaged injectors")
+    yield Row(
+        "R3", "sabotaged injectors", f"at least {SABOTAGES}, none survived",
+        f"{len(cases)} sabotaged, {len(cases) - len(bad)} judged not installed or partial", short,
+    )  # fmt: skip
+
+
+def r6(count: int, seed: int, workers: int) -> Iterator[Row]:
     with Metronome() as machine:
-        seen = kills.kill_at_random(count, seed)
+        seen = kills.kill_at_random(count, seed, workers)
     most_s = kills.TTL_S + kills.GRACE_S
     worst_s = max(seen.late_s, default=0.0)
     late = [
@@ -119,6 +147,21 @@ def r9(count: int) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def beside(count: int, seed: int) -> Iterator[Row]:
+    """How others leave the same target: no bar, only what was seen."""
+    for tool in controls.TOOLS:
+        kills_seen, stops = controls.kill(tool, count, seed), controls.stop(tool)
+        yield Row(
+            "R6", f"control: {tool}", "",
+            f"{kills_seen.done} kills, {kills_seen.live} live, {len(kills_seen.left)} left",
+        )  # fmt: skip
+        ways = ", ".join(each.partition(":")[0] for each in stops.left)
+        yield Row(
+            "R8", f"control: {tool}", "",
+            f"{stops.done} ways to stop, {len(stops.left)} left{f' ({ways})' if ways else ''}",
+        )  # fmt: skip
+
+
 def r10(count: int) -> Iterator[Row]:
     seen = fuzz.run(count, max(20, count // 500))
     yield Row(
@@ -135,27 +178,36 @@ def main() -> int:
     parser.add_argument("--r7-rest", type=int, default=29, help="the same for other faults")
     parser.add_argument("--r9", type=int, default=200, help="races")
     parser.add_argument("--r10", type=int, default=20_000, help="fuzzed selectors")
+    parser.add_argument("--controls", type=int, default=12, help="kills of each other tool")
+    parser.add_argument("--workers", type=int, default=2, help="kills beside each other")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 2**31)
     parser.add_argument("--only", default="", help="ids, comma-separated")
     given = parser.parse_args()
     proofs: dict[str, Callable[[], Iterator[Row]]] = {
-        "R6": lambda: r6(given.r6, given.seed),
+        "R3": r3,
+        "R6": lambda: r6(given.r6, given.seed, given.workers),
         "R7": lambda: r7(given.r7, given.r7_rest),
         "R8": r8,
         "R9": lambda: r9(given.r9),
         "R10": lambda: r10(given.r10),
+        "controls": lambda: beside(given.controls, given.seed),
     }
     wanted = given.only.split(",") if given.only else list(proofs)
     print(f"seed {given.seed}\n" + COLUMNS.format("id", "what", "bar", "", "seen"), flush=True)
     short = False
     for name in wanted:
         for row in proofs[name]():
-            short |= bool(row.short)
-            held = "short" if row.short else "held"
-            print(COLUMNS.format(row.id, row.what, row.bar, held, row.seen), flush=True)
-            for line in row.short[:10]:
-                print(f"       {line}", flush=True)
+            short |= show(row)
     return int(short)
+
+
+def show(row: Row) -> bool:
+    """Print one row with what falls short; whether anything does. A control holds no bar."""
+    held = "short" if row.short else "held" if row.bar else "-"
+    print(COLUMNS.format(row.id, row.what, row.bar, held, row.seen), flush=True)
+    for line in row.short[:10]:
+        print(f"       {line}", flush=True)
+    return bool(row.short)
 
 
 if __name__ == "__main__":

@@ -288,7 +288,7 @@ def test_a_real_drain_is_undone_when_the_file_appears(api: FakeApi, tmp_path: Pa
         return any(node["spec"].get("unschedulable") for node in nodes)
 
     def touch() -> None:
-        eventually("the cordon", cordoned, 40, 0.1)
+        eventually("the cordon", cordoned, 100, 0.1)
         seen.append("cordoned")
         (tmp_path / "stop").touch()
 
@@ -301,7 +301,7 @@ def test_a_real_drain_is_undone_when_the_file_appears(api: FakeApi, tmp_path: Pa
             target=str(tmp_path / "fake.toml"), deadline_s=90, stop=stopper,
         )  # fmt: skip
     thread.join()
-    assert seen == ["cordoned"] and (played.outcome, played.dirty) == ("stopped", "")
+    assert (seen, played.outcome, played.dirty) == (["cordoned"], "stopped", ""), played.why
     assert not cordoned()
 
 
