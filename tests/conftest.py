@@ -16,17 +16,18 @@ ALONE = (
 TOGETHER = ("standin", "report")  # one process each: their session starts servers, or a browser
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what runs alone; else a file, or a room of TOGETHER, stays in one process."""
-    here = Path(__file__).parent
+    here, shared = Path(__file__).parent, config.pluginmanager.hasplugin("xdist")
     for item in items:
         if not item.path.is_relative_to(here):
             continue
         place = item.path.relative_to(here)
         if place.as_posix() in ALONE:
             item.add_marker(pytest.mark.alone)
-        room = place.parts[0]
-        item.add_marker(pytest.mark.xdist_group(room if room in TOGETHER else place.as_posix()))
+        if shared:
+            group = place.parts[0] if place.parts[0] in TOGETHER else place.as_posix()
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
