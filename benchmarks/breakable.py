@@ -43,6 +43,8 @@ class Breakable(Server):
             self._reply(page, keeps)
 
     def _reply(self, page: bytes, keeps: bool) -> None:
+        if self._transport.is_closing():  # whoever asked gave up meanwhile
+            return
         self._transport.write(self.answers[page])
         if not keeps:
             self._transport.close()

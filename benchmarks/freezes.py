@@ -33,7 +33,7 @@ RATE_PER_S = 200
 USERS = 700  # more than a freeze lets gather
 WINDOW_S = 10.0
 WARM_S, START_S, REST_S = 2.0, 8.0, 3.0  # Locust counts its own start into its run time
-BEGUN_S = 60.0
+BEGUN_S = 120.0
 
 
 class Freeze(NamedTuple):
