@@ -1,8 +1,9 @@
 """A server that can be broken at a known moment: frozen by SIGSTOP, or deaf by SIGUSR1.
 
 `python -m benchmarks.breakable DELAY_S BACKLOG` prints its issuer, then "closed" or "open" each
-time its listener was closed (SIGUSR1) or opened again on the same port (SIGUSR2), and serves until
-its input ends. An answer takes DELAY_S, so that what a client ought to read is known.
+time its listener was closed (SIGUSR1) or opened again on the same port (SIGUSR2), "on" once it has
+taken in who waited while it was frozen, and serves until its input ends. An answer takes DELAY_S,
+so that what a client ought to read is known.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -64,14 +65,19 @@ async def serve(delay_s: float, backlog: int) -> None:
     }
     listening = [opened]
 
+    def say(word: str) -> None:
+        """In the next round of the loop, when this one's work is done."""
+        loop.call_soon(loop.call_soon, lambda: print(word, flush=True))
+
     def close() -> None:
         listening.pop().close()
-        print("closed", flush=True)
+        say("closed")
 
     async def reopen() -> None:
         listening.append(await loop.create_server(Breakable, "127.0.0.1", port, backlog=backlog))
         print("open", flush=True)
 
+    loop.add_signal_handler(signal.SIGCONT, say, "on")
     opening: set[asyncio.Task[None]] = set()
     loop.add_signal_handler(signal.SIGUSR1, close)
     loop.add_signal_handler(signal.SIGUSR2, lambda: opening.add(asyncio.ensure_future(reopen())))
@@ -95,20 +101,20 @@ class Served:
     def stop(self, how: str) -> Span:
         """Take the service away."""
         if how == FREEZE:
-            return self._signalled(signal.SIGSTOP, os.WUNTRACED, os.WIFSTOPPED)
+            return self._frozen()
         return self._told(signal.SIGUSR1, "closed")
 
     def go_on(self, how: str) -> Span:
         """Bring it back."""
-        if how == FREEZE:
-            return self._signalled(signal.SIGCONT, os.WCONTINUED, os.WIFCONTINUED)
+        if how == FREEZE:  # until it has emptied its queue, a new connection may be dropped
+            return self._told(signal.SIGCONT, "on")
         return self._told(signal.SIGUSR2, "open")
 
-    def _signalled(self, number: int, wait: int, seen: Callable[[int], bool]) -> Span:
+    def _frozen(self) -> Span:
         sent_ns = self._clock.now_ns()
-        os.kill(self._child.pid, number)
-        _, status = os.waitpid(self._child.pid, wait)
-        if not seen(status):
+        os.kill(self._child.pid, signal.SIGSTOP)
+        _, status = os.waitpid(self._child.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
             raise Broken(f"the server ended with {status}")
         return Span(sent_ns, self._clock.now_ns())
 

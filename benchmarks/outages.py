@@ -230,9 +230,9 @@ def probed(server: Served, rate_per_s: float = RATE_PER_S) -> Iterator[list[Requ
         yield seen
         child.terminate()
         child.wait(10)
-        for file in Path(folder).glob("prober-*"):
+        for file in Path(folder).glob("prober-*.ndjson"):
             seen += [each for each in read_journal(file).events if isinstance(each, Request)]
 
 
 def _recording(folder: Path) -> bool:
-    return any(file.stat().st_size for file in folder.glob("prober-*"))
+    return any(file.stat().st_size for file in folder.glob("prober-*.ndjson"))
