@@ -20,7 +20,7 @@ from acpchaos.wait import eventually
 
 Change = dict[str, Any]
 PREFIX = "node-"
-ARMED_S = 10.0
+ARMED_S = 30.0  # nothing is done yet, and a loaded machine takes its time
 TABLE = "acpchaos_cut"
 
 # Inside of a node; ROOT is /, and another folder in tests. Each look says `disturbed` or nothing.

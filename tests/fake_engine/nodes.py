@@ -1,24 +1,66 @@
 """Nodes of the fake engine: made, watched by their kubelets, spoiled, and asked what was called."""
 
 import datetime as dt
-import json
 import shutil
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from fake_api.server import FakeApi
 
 LAB = "acpchaos"
-PROGRAM = Path(__file__).with_name("podman.py")
 STATIC = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 LEADERS = ("kube-controller-manager", "kube-scheduler")
-GRACE_S = 0.35  # until a silent node is told not ready
+GRACE_S = 0.25  # until a silent node is told not ready
+
+# The engine's program. A node is a folder of files: status, id, label, address, and wanted where it
+# is joined to the network. Files beside the nodes spoil it: deaf-VERB answers and does nothing,
+# fail-VERB fails, instead-NODE holds the node that is hit in its place by what changes something.
+ENGINE = r"""refuse() { echo "Error: $1" >&2; exit 125; }
+[ -d "$FAKE_ENGINE" ] || refuse "the profile's environment is not set"
+verb=$1; shift
+echo "$verb $1" >>"$FAKE_ENGINE/calls"
+[ ! -e "$FAKE_ENGINE/fail-$verb" ] || refuse "cgroup is busy"
+[ ! -e "$FAKE_ENGINE/deaf-$verb" ] || exit 0
+for name; do :; done
+[ "$verb" != exec ] || name=$1
+hit=$name
+if [ -e "$FAKE_ENGINE/instead-$name" ]; then case "$verb $*" in
+inspect*) ;;
+exec*systemctl\ st* | exec*nft\ -f* | exec*mv\ * | exec*systemd-run* | [!e]*)
+read -r hit <"$FAKE_ENGINE/instead-$name" ;; esac; fi
+NODE=$FAKE_ENGINE/$hit
+[ -e "$NODE/status" ] || refuse "no such container \"$name\""
+read -r status <"$NODE/status"
+read -r id <"$NODE/id"
+address= label=
+read -r address <"$NODE/address"
+read -r label <"$NODE/label"
+case $verb in
+inspect) case "$*" in
+*--format*) echo "$id $status" ;;
+*) printf '[{"Id": "%s", "State": {"Status": "%s"}, "Config": {"Labels": {"%s": "%s"}}, ' \
+"$id" "$status" io.x-k8s.kind.cluster "$label"
+printf '"NetworkSettings": {"Networks": {"kind": {"IPAddress": "%s"}}}}]\n' "$address" ;; esac ;;
+exec) [ "$status" = running ] || refuse "can only create exec sessions on running containers"
+shift
+export NODE FAKE_ENGINE ROOT="$NODE/root" PROC="$NODE/root/proc" PATH="$FAKE_ENGINE/bin:$PATH"
+exec "$@" ;;
+pause) [ "$status" = running ] || refuse "can only pause running containers"
+echo paused >"$NODE/status" ;;
+unpause) [ "$status" = paused ] || refuse "is not paused, can't unpause"
+echo running >"$NODE/status" ;;
+stop) echo exited >"$NODE/status"; echo >"$NODE/address" ;;
+start) read -r wanted <"$NODE/wanted" && echo "${wanted:-10.9.9.9}" >"$NODE/address"
+echo running >"$NODE/status" ;;
+network) case "$1 $2" in
+disconnect*) rm -f "$NODE/wanted" ;;
+*) [ ! -e "$NODE/wanted" ] || refuse "already connected"
+[ "$2" = --ip ] && echo "$3" >"$NODE/wanted" || echo >"$NODE/wanted" ;; esac ;;
+*) refuse "unknown command $verb" ;; esac"""
 
 # What a node has on its PATH, as small shell programs. NODE is its folder.
 TOOLS = {
@@ -45,9 +87,9 @@ set -- $text; printf '%s' "$text" >"$NODE/nft-$2" ;;
     "curl": """test -e "$NODE/root/etc/kubernetes/manifests/etcd.yaml" || exit 7
 echo '{"health":"true"}'""",
     # only what sends datagrams: 4 address, 5 how many
-    "bash": """for each in "$FAKE_ENGINE"/*/meta.json; do
-case $(cat "$each") in *'"'"$4"'"'*) ;; *) continue ;; esac
-to=${each%/meta.json}
+    "bash": """for each in "$FAKE_ENGINE"/*/address; do
+read -r address <"$each"; [ "$address" = "$4" ] || continue
+to=${each%/address}
 grep -qs outgoing "$NODE/nft-ip" && exit 0
 grep -qs incoming "$to/nft-ip" && exit 0
 count=$(cat "$to/count"); count=$((count + $5)); echo $count >"$to/count"
@@ -64,11 +106,10 @@ class Nodes:
         self._stop = threading.Event()
         self._seen: dict[str, float] = {}
         (home / "bin").mkdir(parents=True)
-        self.spoil()
         for name, text in TOOLS.items():
             self._program(home / "bin" / name, text)
         self.binary = home / "podman"
-        self._program(self.binary, f'exec {sys.executable} -I -S {PROGRAM} "$@"')
+        self._program(self.binary, ENGINE)
         with api.store.lock:
             names = [each["metadata"]["name"] for each in api.store.items("nodes", "", "", "")]
         for number, name in enumerate(sorted(names)):
@@ -87,37 +128,48 @@ class Nodes:
         (path / "count").write_text("7\n")
         snmp = "Udp: InDatagrams NoPorts InErrors\nUdp: 5 7 0\n"
         (path / "root/proc/net/snmp").write_text(snmp)
-        self.write(name, {
-            "Id": f"id-of-{name}", "Status": "running", "Address": address, "Wanted": address,
-            "Labels": {"io.x-k8s.kind.cluster": LAB},
-        })  # fmt: skip
+        self.write(name, status="running", id=f"id-of-{name}", label=LAB, address=address,
+                   wanted=address)  # fmt: skip
         if name.startswith("control-plane"):
             for program in STATIC:
                 (path / f"root/etc/kubernetes/manifests/{program}.yaml").touch()
 
-    def write(self, name: str, meta: dict[str, Any]) -> None:
-        draft = self.home / name / "meta.new"
-        draft.write_text(json.dumps(meta), encoding="utf-8")
-        draft.replace(self.home / name / "meta.json")
+    def write(self, name: str, **words: str) -> None:
+        """Words of a node by their file; each is replaced at once."""
+        for file, word in words.items():
+            draft = self.home / name / f"{file}.new"
+            draft.write_text(f"{word}\n", encoding="utf-8")
+            draft.replace(self.home / name / file)
 
-    def meta(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.home / name / "meta.json").read_text())
-        return found
+    def word(self, name: str, file: str) -> str:
+        return (self.home / name / file).read_text().strip()
 
     def status(self, name: str) -> str:
-        return str(self.meta(name)["Status"])
+        return self.word(name, "status")
 
-    def spoil(self, **how: Any) -> None:
-        (self.home / "spoil.json").write_text(json.dumps(how), encoding="utf-8")
+    def spoil(
+        self, deaf: Iterable[str] = (), failing: Iterable[str] = (),
+        instead: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """From now on; without arguments nothing is spoiled any more."""
+        for pattern in ("deaf-*", "fail-*", "instead-*"):
+            for path in self.home.glob(pattern):
+                path.unlink()
+        files = {f"deaf-{verb}": "" for verb in deaf} | {f"fail-{verb}": "" for verb in failing}
+        files |= {f"instead-{name}": other for name, other in (instead or {}).items()}
+        for file, text in files.items():
+            (self.home / file).write_text(f"{text}\n")
 
-    def calls(self) -> list[list[str]]:
+    def calls(self) -> list[str]:
+        """The verb of each call."""
         path = self.home / "calls"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [line.partition(" ")[0] for line in lines]
 
     def changes(self) -> list[str]:
-        """Calls that change something, by their verb."""
+        """Those that change something."""
         verbs = ("pause", "unpause", "stop", "start", "network")
-        return [call[0] for call in self.calls() if call[0] in verbs]
+        return [verb for verb in self.calls() if verb in verbs]
 
     def timers(self, name: str) -> list[Path]:
         return sorted((self.home / name / "timers").iterdir())
@@ -150,12 +202,12 @@ class Nodes:
             self.api.closing = False
 
     def _live(self) -> None:
-        while not self._stop.wait(0.08):
+        while not self._stop.wait(0.05):
             self._round()
 
     def _round(self) -> None:
         for path in self.home.iterdir():
-            if (path / "meta.json").exists():
+            if (path / "status").exists():
                 self._kubelet(path)
 
     def _kubelet(self, path: Path) -> None:

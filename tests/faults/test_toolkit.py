@@ -15,6 +15,7 @@ from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
 from acpchaos.faults import toolkit
+from acpchaos.faults.catalogue import ENTRIES
 from acpchaos.target.profile import PROJECT, load_profile
 from acpchaos.wait import eventually
 from faults.told import cordoned, events, undo_records
@@ -38,7 +39,7 @@ def play(
 
 
 def test_every_experiment_is_valid_and_always_rolls_back() -> None:
-    assert len(EXPERIMENTS) == 17
+    assert {path.name for path in EXPERIMENTS} == {entry.experiment for entry in ENTRIES}
     for path in EXPERIMENTS:
         experiment = load_experiment(str(path))
         ensure_experiment_is_valid(experiment)
