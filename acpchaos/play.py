@@ -9,7 +9,7 @@ import random
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,23 +24,25 @@ from acpchaos.load.observe import observe
 from acpchaos.load.prober import Prober
 from acpchaos.load.swarm import Swarm
 from acpchaos.plan import resolved
-from acpchaos.record.events import STOPPED, Clock, Observation, Phase, Rate
+from acpchaos.record.anchors import tell_clock
+from acpchaos.record.events import STOPPED, Clock, ClockOffset, Observation, Phase, Rate
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.record.run import RunFolder, RunMeta, origin
 from acpchaos.record.seal import seal, write_history
-from acpchaos.record.timeline import Timeline
+from acpchaos.record.timeline import HEARTBEATS, Timeline
 from acpchaos.report.evidence import write_evidence
 from acpchaos.scenario import Scenario
 from acpchaos.stopping import PlayStopped, Stopper, require_quiet
 from acpchaos.stores.exec import following
 from acpchaos.stores.redis_observer import RedisObserver
-from acpchaos.target import guard
+from acpchaos.target import clock_faces, guard
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock
 from acpchaos.target.profile import PROJECT, Profile
 from acpchaos.target.watching import Change, Shape, follow
 
+COMPARE_S = 15.0  # for the comparison of clocks, which takes 3 to 7 s
 GATE_S = 90.0  # the target may still be settling from the play before
 WATCHED = {
     "nodes": "Node",
@@ -121,13 +123,16 @@ class _Play:
         with ExitStack() as parts:
             parts.callback(self._journal.close)
             self._phase("gate")
+            tell_clock(self._folder.events, "play")
             self._recorders(parts)
+            compared = self._compare_clocks("start")
             self._gate("before")
             ledger = self._ledger(parts)
             self._remember("before", ledger)
             parts.callback(self._swarm.stop)
             self._swarm.start()
             self._swarm.wait_flowing()
+            compared.join(COMPARE_S)
             self._phase("steady")
             self._stops.pause(self._scenario.steady_s)
             self._go_on_or_end()
@@ -139,8 +144,10 @@ class _Play:
             self._tell_stop()
             self._phase("after")
             self._swarm.stop()
+            compared = self._compare_clocks("end")
             self._gate("after")
             self._remember("after", ledger)
+            compared.join(COMPARE_S)
             self._phase("end")
 
     def _go_on_or_end(self) -> None:
@@ -212,9 +219,12 @@ class _Play:
         def watch(
             kind: str, where: str, stop: threading.Event, shape: type[Shape]
         ) -> Iterator[Change[Shape]]:
-            return follow(self._cluster, WATCHED[kind], where, stop, shape)
+            return follow(self._cluster, WATCHED.get(kind, "Lease"), where, stop, shape)
 
-        timeline = Timeline(watch, namespace, self._own_journal(parts, "cluster"))
+        verbs = ("list", "watch")
+        seen = all(self._cluster.may(verb, "Lease", HEARTBEATS) for verb in verbs)
+        journal = self._own_journal(parts, "cluster")
+        timeline = Timeline(watch, namespace, journal, heartbeats=seen)
         parts.callback(timeline.stop)
         timeline.start()
         redis = self._profile.workloads.redis
@@ -233,6 +243,23 @@ class _Play:
         prober = Prober(self._profile, self._folder.path)
         parts.callback(prober.stop)
         prober.start()
+
+    def _compare_clocks(self, when: str) -> threading.Thread:
+        """Beside whatever else is done, as it waits for seconds to turn."""
+        thread = threading.Thread(target=self._clocks_compared, args=(when,), daemon=True)
+        thread.start()
+        return thread
+
+    def _clocks_compared(self, when: str) -> None:
+        """The API server's clock against ours, on record; a play that was cut short has none."""
+        seen = clock_faces.api_server(self._cluster, lambda: self._clock.now_ns() / 1e9)
+        low_ms, high_ms = (None if s is None else round(s * 1e3, 3) for s in seen[:2])
+        offset = ClockOffset(
+            t_ns=self._clock.now_ns(), clock="api server", when=when, low_ms=low_ms,
+            high_ms=high_ms, how=seen.how,
+        )  # fmt: skip
+        with suppress(OSError):
+            self._journal.write(offset)
 
     def _own_journal(self, parts: ExitStack, writer: str) -> Journal:
         journal = self._folder.journal(writer)

@@ -9,11 +9,12 @@ from itertools import combinations
 from typing import NamedTuple
 
 from acpchaos.check.endpoints import endpoints
+from acpchaos.check.offsets import clock_bound_ns
 from acpchaos.check.outage import Span
 from acpchaos.check.recovery import OPEN_NS, shortfalls
 from acpchaos.check.redis import whole
 from acpchaos.check.sight import ready_at
-from acpchaos.check.window import clock_bound_ns, disturbed, seconds, struck_ns
+from acpchaos.check.window import disturbed, seconds, struck_ns
 from acpchaos.record.events import Pod, RedisNode
 from acpchaos.record.run import Run
 

@@ -8,13 +8,13 @@ from itertools import pairwise
 
 from acpchaos.check.answer import answer, not_applicable, unproven
 from acpchaos.check.binomial import share
+from acpchaos.check.offsets import clock_bound_ns
 from acpchaos.check.outage import Span
 from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.sight import autoscaler_until, nodes_at, pods_at, ready_at, ready_counts
 from acpchaos.check.verdict import Verdict
 from acpchaos.check.window import (
     Window,
-    clock_bound_ns,
     disturbed,
     due_in,
     moment,

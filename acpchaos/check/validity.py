@@ -8,6 +8,7 @@ meanwhile, all changes undone. It must not know what the run's claims are.
 from collections import Counter
 from itertools import pairwise
 
+from acpchaos.check.offsets import apart
 from acpchaos.check.physics import impossible
 from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.window import NS_PER_S, Window, disturbed, due_in, phase
@@ -20,7 +21,6 @@ STEADY_ERROR_RATIO = 0.01  # more failures than this without any fault is not a 
 NEVER_SENT_RATIO = 0.1  # of what was due; beyond it too much of an outage is guessed
 PROBER_PERIODS = 5  # missed in a row before the prober counts as blind
 BLIND_S = 1.0  # shorter blindness hides nothing that a budget in seconds could miss
-CLOCKS_APART_MS = 1000.0  # the API server tells whole seconds anyway
 
 
 def objections(run: Run) -> list[str]:
@@ -35,7 +35,7 @@ def by_question(run: Run) -> dict[str, list[str]]:
         "health": _health(run),
         "fault": [*_fault(run), *impossible(run)],
         "load": [*_steady_load(run), *_load_meanwhile(run)],
-        "recorders": [*_prober(run), *_recorders(run), *_clocks(run)],
+        "recorders": [*_prober(run), *_recorders(run), *apart(run)],
     }
 
 
@@ -178,11 +178,3 @@ def _recorders(run: Run) -> list[str]:
         if blind_s > BLIND_S or torn_at_end:
             lines.append(f"recorder {gap.recorder} was blind for {blind_s:.1f} s: {gap.why}")
     return lines
-
-
-def _clocks(run: Run) -> list[str]:
-    return [
-        f"clock of {name} is {offset_ms:.0f} ms off"
-        for name, offset_ms in sorted(run.meta.clock_offsets_ms.items())
-        if abs(offset_ms) > CLOCKS_APART_MS
-    ]

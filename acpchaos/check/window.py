@@ -55,12 +55,6 @@ def due_in(requests: list[Request], window: Window) -> list[Request]:
     return sorted(due, key=lambda request: (request.intended_ns, request.t_ns))
 
 
-def clock_bound_ns(run: Run) -> int:
-    """How far two clocks of the record may stand apart: the largest offset that was measured. It
-    widens what is told across clocks; a length by one clock it does not."""
-    return int(max(map(abs, run.meta.clock_offsets_ms.values()), default=0.0) * 1e6)
-
-
 def seconds(from_ns: int, to_ns: int) -> float:
     """Seconds between two moments."""
     return (to_ns - from_ns) / NS_PER_S

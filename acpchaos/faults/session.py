@@ -16,6 +16,7 @@ from typing import Literal, cast
 
 from acpchaos.errors import UsageError
 from acpchaos.faults.undo import UndoLog
+from acpchaos.record.anchors import tell_clock
 from acpchaos.record.events import Clock
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import FILE, Mutations
@@ -82,6 +83,7 @@ def _opened() -> Session:
     run_id, namespace = folder.name, profile.namespaces.acp
     lock = _locked(cluster, namespace, run_id)
     clock, journal = Clock(), Journal(folder / "events" / "chaos.ndjson")
+    tell_clock(folder / "events", "chaos")
     undo = UndoLog(cluster, namespace, run_id, journal, clock)
     atexit.register(_leave, undo, lock, mutations)
     return Session(profile, cluster, run_id, journal, clock, undo)

@@ -16,6 +16,7 @@ import gevent.queue
 
 from acpchaos.load.arrivals import Schedule, flows
 from acpchaos.load.settings import Settings
+from acpchaos.record.anchors import tell_clock
 from acpchaos.record.events import Clock, Event, Gap, Observation, Request
 from acpchaos.record.journal import Journal
 from acpchaos.target.client_auth import Account, assertions
@@ -50,6 +51,7 @@ class Offer:
         if settings.events and self._journal is None:
             path = Path(settings.events) / f"load-{self.writer}.ndjson"
             self._journal = Journal(path, held=True)
+            tell_clock(path.parent, f"load-{self.writer}")
             self._flushing = gevent.spawn(self._flush)
 
     def close(self) -> None:

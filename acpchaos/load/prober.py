@@ -21,6 +21,7 @@ from acpchaos.errors import PreconditionUnmet
 from acpchaos.load import settings
 from acpchaos.load.settings import PREFIX
 from acpchaos.load.swarm import die_with_parent
+from acpchaos.record.anchors import tell_clock
 from acpchaos.record.events import Clock, Gap, Request
 from acpchaos.record.journal import Journal
 from acpchaos.target import oidc
@@ -218,7 +219,9 @@ async def probe_until_stopped(planned: Plan) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    with Journal(Path(planned.events) / f"prober-{os.getpid()}.ndjson") as journal:
+    writer = f"prober-{os.getpid()}"
+    tell_clock(Path(planned.events), writer)
+    with Journal(Path(planned.events) / f"{writer}.ndjson") as journal:
         await asyncio.gather(
             *(
                 _cadence(probe, trusting(planned.ca_file, probe.client), journal, clock, stop)

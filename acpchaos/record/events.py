@@ -12,11 +12,14 @@ import msgspec
 GRAIN_NS = 1000  # of a Clock, so that a sealed record, kept in microseconds, is exact
 
 
+ANCHOR_NS = time.time_ns() - time.monotonic_ns()  # one per process, so that its clocks agree
+
+
 class Clock:
     """Wall time that cannot jump: anchored once, then advanced by the monotonic clock."""
 
     def __init__(self) -> None:
-        self._anchor_ns = time.time_ns() - time.monotonic_ns()
+        self._anchor_ns = ANCHOR_NS
 
     def now_ns(self) -> int:
         """Unix time in nanoseconds, in whole microseconds."""
@@ -202,6 +205,33 @@ class Autoscaler(Event, tag="autoscaler", frozen=True, kw_only=True):
     behavior: Behavior | None = None
 
 
+class Anchor(Event, tag="anchor", frozen=True, kw_only=True):
+    """The clock of one writer: `anchor_ns` is its wall time less the monotonic time that all
+    processes of one boot of one machine share. So two of one `boot` stand apart exactly by the
+    difference of their anchors, and two of different ones by what nobody knows."""
+
+    writer: str  # play, chaos, load-<host>-<pid>, prober-<pid>
+    boot: str
+    anchor_ns: int
+
+
+class ClockOffset(Event, tag="clock_offset", frozen=True, kw_only=True):
+    """Another clock is ahead of the runner's by `low_ms` to `high_ms`; None is not known."""
+
+    clock: str  # "api server"
+    when: str  # start, end
+    low_ms: float | None = None
+    high_ms: float | None = None
+    how: str = ""
+
+
+class Heartbeat(Event, tag="heartbeat", frozen=True, kw_only=True):
+    """A node's Lease was seen renewed; `renewed_ns` is the kubelet's own time of it."""
+
+    node: str
+    renewed_ns: int
+
+
 class RedisNode(Event, tag="redis_node", frozen=True, kw_only=True):
     """One Redis Cluster node's own view at a fixed cadence."""
 
@@ -239,5 +269,8 @@ AnyEvent = (
     | Endpoints
     | Autoscaler
     | RedisNode
+    | Anchor
+    | ClockOffset
+    | Heartbeat
     | Gap
 )

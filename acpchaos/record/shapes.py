@@ -76,6 +76,14 @@ class EndpointSlice(Shape):
     endpoints: list[Endpoint] | None = None
 
 
+class LeaseSpec(_Part):
+    renew_time: str | None = None  # RFC 3339, by the kubelet's clock, to the microsecond
+
+
+class Lease(Shape):
+    spec: LeaseSpec = msgspec.field(default_factory=LeaseSpec)
+
+
 class Utilization(_Part):
     average_utilization: int | None = None
 

@@ -6,6 +6,7 @@ the view is whole again or the record ends. Condition times of the API server ha
 grain, so events carry the local receipt time.
 """
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from acpchaos.record.events import (
     Endpoints,
     Event,
     Gap,
+    Heartbeat,
     Node,
     Pod,
     ScalingPolicy,
@@ -27,6 +29,8 @@ from acpchaos.record.events import (
 from acpchaos.record.journal import Journal
 from acpchaos.target.watching import Change, Shape
 
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+HEARTBEATS = "kube-node-lease"  # the namespace where kubelets renew their Leases, every 10 s
 ZONE_LABEL = "topology.kubernetes.io/zone"
 STOP_S = 2.0  # for all threads together; they hold nothing that must be written
 
@@ -94,6 +98,15 @@ def decode_autoscaler(item: shapes.Autoscaler, gone: bool, t_ns: int) -> Autosca
     )
 
 
+def decode_lease(item: shapes.Lease, gone: bool, t_ns: int) -> Heartbeat | None:
+    """A node's heartbeat (kube-node-lease), by the kubelet's own clock."""
+    if gone or not item.spec.renew_time:
+        return None
+    renewed = dt.datetime.fromisoformat(item.spec.renew_time)
+    renewed_ns = (renewed - EPOCH) // dt.timedelta(microseconds=1) * 1000
+    return Heartbeat(t_ns=t_ns, node=item.metadata.name, renewed_ns=renewed_ns)
+
+
 def _ready(conditions: list[shapes.Condition] | None) -> bool:
     return any(each.type == "Ready" and each.status == "True" for each in conditions or ())
 
@@ -130,6 +143,7 @@ class Kind(NamedTuple):
 
     shape: type[Shape]
     event: Callable[[Any, bool, int], Event | None]
+    namespace: str = ""  # where it is not the target's
 
 
 Watch = Callable[[str, str, threading.Event, type[Shape]], Iterator[Change[Any]]]
@@ -139,8 +153,12 @@ Watch = Callable[[str, str, threading.Event, type[Shape]], Iterator[Change[Any]]
 class Timeline:
     """Writes the cluster's changes to one journal, one watching thread per kind."""
 
-    def __init__(self, watch: Watch, namespace: str, journal: Journal) -> None:
+    def __init__(
+        self, watch: Watch, namespace: str, journal: Journal, *, heartbeats: bool = False
+    ) -> None:
+        """`heartbeats` of nodes are taken down, too; the account must be allowed to see them."""
         self._watch, self._namespace, self._journal = watch, namespace, journal
+        self._heartbeats = heartbeats
         self._clock, self._stop = Clock(), threading.Event()
         self._zones: dict[str, str] = {}
         self._synced: dict[str, threading.Event] = {}
@@ -157,6 +175,8 @@ class Timeline:
             "endpointslices": Kind(shapes.EndpointSlice, decode_endpoint_slice),
             "horizontalpodautoscalers": Kind(shapes.Autoscaler, decode_autoscaler),
         }
+        if self._heartbeats:
+            kinds["leases"] = Kind(shapes.Lease, decode_lease, HEARTBEATS)
         for name, kind in kinds.items():
             synced = self._synced[name] = threading.Event()
             thread = threading.Thread(
@@ -186,7 +206,8 @@ class Timeline:
         heard_ns = 0  # the last word before a loss
         why = "the watch ended"
         try:
-            for change in self._watch(name, self._namespace, self._stop, kind.shape):
+            where = kind.namespace or self._namespace
+            for change in self._watch(name, where, self._stop, kind.shape):
                 now_ns = self._clock.now_ns()
                 if change.item is not None:
                     event = kind.event(change.item, change.what == "DELETED", now_ns)

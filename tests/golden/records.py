@@ -78,6 +78,7 @@ def meta(claims: tuple[Claim, ...] = CLAIMS, load: Load | None = None) -> RunMet
         argv=("acpchaos",),
         target={"name": "kind"},
         versions={"acpchaos": "0.1.0"},
+        clock_offsets_ms={"load": 0.0},
         scenario=Scenario(
             name="golden",
             load=load or Load(rate_per_s=RATE_PER_S, mix=MIX),

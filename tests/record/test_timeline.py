@@ -5,8 +5,15 @@ from typing import Any
 import msgspec
 
 from acpchaos.record import shapes
-from acpchaos.record.events import AnyEvent, Autoscaler, Behavior, ScalingPolicy, ScalingRules
-from acpchaos.record.timeline import decode_autoscaler, decode_pod
+from acpchaos.record.events import (
+    AnyEvent,
+    Autoscaler,
+    Behavior,
+    Heartbeat,
+    ScalingPolicy,
+    ScalingRules,
+)
+from acpchaos.record.timeline import decode_autoscaler, decode_lease, decode_pod
 
 
 def hpa(**spec: Any) -> dict[str, Any]:
@@ -80,3 +87,12 @@ def test_a_pod_is_taken_down_with_the_delay_of_its_readiness() -> None:
     item = {"metadata": {"name": "a", "uid": "u"}, "spec": {"containers": containers}}
     assert decode_pod(msgspec.convert(item, shapes.Pod), False, 1, {}).ready_delay_s == 5
     assert decode_pod(shapes.Pod(), False, 1, {}).ready_delay_s == 0
+
+
+def test_a_heartbeat_is_taken_down_by_the_clock_of_its_node() -> None:
+    item = {"metadata": {"name": "w1"}, "spec": {"renewTime": "2026-11-28T10:00:00.123456Z"}}
+    lease = msgspec.convert(item, shapes.Lease)
+    event = decode_lease(lease, False, 7)
+    assert event == Heartbeat(t_ns=7, node="w1", renewed_ns=1_795_860_000_123_456_000)
+    assert decode_lease(lease, True, 7) is None
+    assert decode_lease(shapes.Lease(), False, 7) is None
