@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from fake_api import scene
 from fake_api.server import FakeApi
 from faults.cases import CASES, allowing_all
@@ -32,6 +33,7 @@ from safety.mortal import (
     MortalMutations,
     mortal_commands,
 )
+from safety.scenes import SCENES, Inside, nothing
 
 Make = Callable[[Session], Fault]
 FAULTS: dict[str, Make] = {
@@ -44,7 +46,7 @@ CATALOGUE: dict[str, Make] = {
     name: lambda session, build=case.build: build(allowing_all(session))  # type: ignore[misc]
     for name, case in CASES.items()
     if name not in FAULTS
-}
+} | {name: each.make for name, each in SCENES.items()}
 RUN = "run-1"
 
 
@@ -92,14 +94,12 @@ def _live(
 def enumerate_crashes(name: str, every: int = 1) -> Tally:
     """Die at every step of this fault (or every n-th), then undo, and compare with before."""
     tally = Tally()
-    make, prepare = FAULTS.get(name) or CATALOGUE[name], target.fresh
-    if name in CATALOGUE:
-        prepare = target.fresh_and_whole
-    with _scene() as (api, profile, folder):
-        prepare(api)
+    make = FAULTS.get(name) or CATALOGUE[name]
+    with _scene() as (api, profile, folder, patch):
+        _prepare(name, api, patch)
         whole = die(api, profile, folder / "whole", make, None)
         for at in range(0, len(whole.steps), every):
-            prepare(api)
+            inside = _prepare(name, api, patch)
             before = target.state(api)
             home = folder / str(at)
             fate = die(api, profile, home, make, at)
@@ -107,10 +107,19 @@ def enumerate_crashes(name: str, every: int = 1) -> Tally:
                 continue
             tally.points += 1
             _restart(api, profile, home)
-            _add(tally.dirty, at, fate, target.left_behind(before, target.state(api)))
+            left = target.left_behind(before, target.state(api)) + inside()
+            _add(tally.dirty, at, fate, left)
             _add(tally.unmatched, at, fate, target.unmatched(api, home / "mutations.ndjson"))
             _add(tally.broken, at, fate, _broken(home))
     return tally
+
+
+def _prepare(name: str, api: FakeApi, patch: pytest.MonkeyPatch) -> Inside:
+    """The fault's scene as new; what is returned tells of changes left inside a store."""
+    if name in SCENES:
+        return SCENES[name].prepare(api, patch)
+    (target.fresh if name in FAULTS else target.fresh_and_whole)(api)
+    return nothing
 
 
 def _add(to: list[str], at: int, fate: Fate, found: list[str]) -> None:
@@ -132,10 +141,14 @@ def _broken(home: Path) -> list[str]:
 
 
 @contextmanager
-def _scene() -> Iterator[tuple[FakeApi, Profile, Path]]:
+def _scene() -> Iterator[tuple[FakeApi, Profile, Path, pytest.MonkeyPatch]]:
     api = FakeApi()
     try:
-        with tempfile.TemporaryDirectory() as folder, target.impatient():
-            yield api, load_profile(scene.write_profile(api, Path(folder))), Path(folder)
+        with (
+            tempfile.TemporaryDirectory() as folder, target.impatient(),
+            pytest.MonkeyPatch.context() as patch,
+        ):  # fmt: skip
+            profile = load_profile(scene.write_profile(api, Path(folder)))
+            yield api, profile, Path(folder), patch
     finally:
         api.close()

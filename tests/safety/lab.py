@@ -24,7 +24,7 @@ import yaml
 
 from acpchaos import play
 from acpchaos.errors import AcpchaosError, UsageError
-from acpchaos.faults import arming, reaper, rights
+from acpchaos.faults import arming, health, reaper, rights
 from acpchaos.faults.engine import Engine
 from acpchaos.faults.fault import Need
 from acpchaos.faults.undo import record_name, recorded_runs, undo_run
@@ -268,12 +268,16 @@ def r12(lab: Lab) -> Iterator[Row]:
 
 
 def granted_is_used(lab: Lab) -> Iterator[Row]:
-    """A whole zone drain under the account; then what it called against what it was granted."""
+    """A whole zone drain under the account, a look at each part of the target, and `undo all`; then
+    what was called against what was granted."""
     since = _now()
     reports = lab.folder / "reports"
     play.play(DRAIN, lab.profile, target=str(lab.target), reports=reports, seed=1,
               progress=Progress())  # fmt: skip
-    undo_run(lab.profile, "all", Cluster.from_profile(lab.profile))
+    cluster = Cluster.from_profile(lab.profile)
+    for part in health.PARTS:
+        health.look(cluster, lab.profile, part)
+    undo_run(lab.profile, "all", cluster)
     log = audit.read(lab.owner, ":".join(ACCOUNT), since)
     yield _rights("runner", rights.of_experiment(EXPERIMENT, lab.profile), log)
 

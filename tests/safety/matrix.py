@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("--r7-rest", type=int, default=29, help="the same for other faults")
     parser.add_argument("--r9", type=int, default=200, help="races")
     parser.add_argument("--r10", type=int, default=20_000, help="fuzzed selectors")
-    parser.add_argument("--controls", type=int, default=12, help="kills of each other tool")
+    parser.add_argument("--controls", type=int, default=6, help="kills of each other tool")
     parser.add_argument("--workers", type=int, default=2, help="kills beside each other")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 2**31)
     parser.add_argument("--only", default="", help="ids, comma-separated")
