@@ -24,7 +24,7 @@ Change = dict[str, Any]
 CONFIGURATION = "/api/system/configuration"
 SYSTEM = "/system/system"
 TIMEOUT_S = 10.0
-_TRIES = 6  # new connections: each copy of ACP answers from a cache of its own
+_TRIES = 12  # on new connections: each copy of ACP answers from a cache of its own
 _LIMIT = 100
 
 
@@ -66,27 +66,39 @@ def remove_records(cluster: Cluster, run_id: str, change: Change) -> None:
     api = _Api(cluster, change)
     for *_, path in reversed(change["gone"]):
         api.call("DELETE", path, expect=(200, 204, 404))
-    if change["again"] and not _opens(cluster, change):
+    if not _imported(api, change):
         api.call("PATCH", CONFIGURATION, change["again"], expect=(200, 204))
 
 
 def records_removed(cluster: Cluster, run_id: str, change: Change) -> bool:
     """Whether no list has the records any more, and the client's own secret works again."""
-    if change["again"] and not _opens(cluster, change):
-        return False
     api = _Api(cluster, change)
-    return not any(_listed(api, path, key, id_) for path, key, id_, _ in change["gone"])
+    if any(_listed(api, path, key, id_) for path, key, id_, _ in change["gone"]):
+        return False
+    return not change["again"] or (_imported(api, change) and _opens(cluster, change))
 
 
-def _listed(api: "_Api", path: str, key: str, id_: str) -> bool:
-    """Whether a list has an entry; a workspace that is gone has no lists."""
+def _imported(api: "_Api", change: Change) -> bool:
+    """Whether the clients are as `again` has them, in all that is shown of them. What clients are
+    let in by tells less: copies of ACP answer from caches for a while."""
+    for each in change["again"].get("clients") or []:
+        path = path_of(each["tenant_id"], "servers", each["server_id"], "clients")
+        shown = _listed(api, path, "clients", each["id"]) or {}
+        if any(shown.get(key) != value for key, value in each.items() if key != "secret"):
+            return False
+    return True
+
+
+def _listed(api: "_Api", path: str, key: str, id_: str) -> Mapping[str, Any] | None:
+    """An entry of a list; None without, also where the workspace with its lists is gone."""
     status, body = api.call("GET", f"{path}?limit={_LIMIT}", expect=(200, 404))
     if status == 404:
-        return False
+        return None
     found = body.get(key) if isinstance(body, dict) else None
     if not isinstance(found, list | None):
         raise AcpRefused(f"GET {path}", f"no list {key!r} in the answer")
-    return any(id_ in (each.get("id"), each.get("client_id")) for each in found or [])
+    mine = (each for each in found or [] if id_ in (each.get("id"), each.get("client_id")))
+    return next(mine, None)
 
 
 def _opens(cluster: Cluster, change: Change) -> bool:
