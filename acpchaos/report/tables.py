@@ -11,22 +11,28 @@ from pathlib import Path
 
 import msgspec
 
+from acpchaos.check.fates import BROKEN, Fate, Followed, followed
+from acpchaos.check.losses import RULES
 from acpchaos.record.events import Fault, Observation, TokenProbe, Undo, Witness
 from acpchaos.record.run import Run
 from acpchaos.report.moments import origin_ns, relative
 
 RESULTS = ("valid", "invalid", "unavailable", "error")
 WHEN = ("before", "during", "after")
+FOLLOWS = "sessions.losses_as_declared"
 
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """Results of one kind of token: per moment, "12 valid" or "3 valid, 9 invalid"."""
+    """Results of one kind of token: per moment, "12 valid" or "3 valid, 9 invalid"; what became of
+    them by all looks, "11 kept, 1 lied to", where the run declares what its fault may cost."""
 
     item: str
     tokens: int
     looks: dict[str, str]
     changed: bool
+    fates: str = ""
+    broken: bool = False
 
 
 def ledger_rows(run: Run) -> list[LedgerRow]:
@@ -36,13 +42,26 @@ def ledger_rows(run: Run) -> list[LedgerRow]:
     for probe in run.of(TokenProbe):
         latest.setdefault((probe.item, probe.when), {})[probe.token] = probe.result
         tokens.setdefault(probe.item, set()).add(probe.token)
+    found = _followed(run)
     rows = []
     for item in sorted(tokens):
         tallies = {when: Counter(latest.get((item, when), {}).values()) for when in WHEN}
         looks = {when: _tally(tallies[when]) for when in WHEN}
         changed = bool(tallies["after"]) and tallies["after"] != tallies["before"]
-        rows.append(LedgerRow(item, len(tokens[item]), looks, changed))
+        fates = Counter(each.fate for each in found if each.item == item)
+        told = ", ".join(f"{fates[fate]} {fate}" for fate in Fate if fates[fate])
+        broken = bool(BROKEN & fates.keys())
+        rows.append(LedgerRow(item, len(tokens[item]), looks, changed, told, broken))
     return rows
+
+
+def _followed(run: Run) -> list[Followed]:
+    """What became of each token, by the rules of the claim that follows them."""
+    for claim in run.scenario.claims:
+        rules = RULES.get(str(claim.params.get("fault", "")))
+        if claim.check == FOLLOWS and rules is not None:
+            return list(followed(run, rules).values())
+    return []
 
 
 def _tally(counts: Counter[str]) -> str:
