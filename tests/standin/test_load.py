@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import signal
 import time
 
 import pytest
@@ -9,13 +10,16 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from golden import records
 
+from acpchaos.check import fates, losses
+from acpchaos.load.ledger import Ledger
 from acpchaos.load.swarm import Swarm
 from acpchaos.record.events import Request
-from acpchaos.record.journal import read_journal
+from acpchaos.record.journal import Journal, read_journal
 from acpchaos.scenario import Load
 from acpchaos.target.profile import load_profile
-from acpchaos.wait import pause_until
+from acpchaos.wait import eventually, pause_until
 
 from .conftest import PASSWORD
 
@@ -105,3 +109,44 @@ def test_every_flow_works(served, tmp_path, sender, auth):
     made = [e for e in events if isinstance(e, Request)]
     assert {e.flow for e in made} == {*FLOWS, "discovery"}
     assert {(e.step, e.error) for e in made if e.error} == set()
+
+
+def test_a_frozen_store_costs_no_token_and_nobody_is_lied_to(served, lab, tmp_path):
+    """The ledger through an outage of all of Redis: unavailable meanwhile, everything kept."""
+    acp, folder = served
+    path = tmp_path / "ledger.ndjson"
+    with Journal(path) as journal:
+        ledger = Ledger(
+            written(folder, acp, "lean", "client_secret_basic"), journal, seed=1, each=2,
+            looks_per_s=20,
+        )  # fmt: skip
+
+        def said(result):
+            looks = [e for e in read_journal(path).events if e.when == "during"]
+            return {e.item for e in looks if e.result == result}
+
+        ledger.mint()
+        ledger.probe("before")
+        ledger.follow()
+        try:
+            eventually("looks", lambda: said("valid") | said("invalid") >= STORED, 30, 0.1)
+            lab.redis.signal(signal.SIGSTOP)
+            eventually("an outage", lambda: len(said("unavailable")) > 2, 30, 0.1)
+        finally:
+            lab.redis.signal(signal.SIGCONT)
+            ledger.rest()
+        eventually("the cluster", lab.redis.formed, 30, 0.1)
+        whole = [ledger._looks.look] * 3
+        opaque = next(held for held in ledger._held if held.item == "access_opaque")
+        eventually(
+            "answers", lambda: all(look(opaque).result == "valid" for look in whole), 60, 0.5
+        )
+        ledger.probe("after")
+    run = records.run_of([*records.phases(), *read_journal(path).events])
+    found = fates.followed(run, losses.RULES["pod_loss"])
+    kept = {each.item for each in found.values() if each.fate is fates.Fate.KEPT}
+    assert kept >= STORED - {"revoked_jwt"} | {"code", "jwt_offline"}, found
+    assert not {t: each for t, each in found.items() if each.fate in fates.BROKEN}
+
+
+STORED = {"access_jwt", "access_opaque", "refresh", "sso_session", "revoked_jwt"}
