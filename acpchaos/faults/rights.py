@@ -77,9 +77,11 @@ def of_reaper(experiment: Path, profile: Profile) -> set[Need]:
 
 
 def makes(fault: Fault | None, kind: str, namespace: str) -> bool:
-    """Whether a fault makes objects of this kind in a namespace that stays, to be removed again."""
+    """Whether a fault makes objects of this kind in a namespace that stays, to be removed again;
+    what is made on the way back is there to stay."""
     made = Need("create", kind, namespace)
-    return bool(namespace) and fault is not None and made in fault.needs()
+    for_good = _takes_back("", "create", kind)
+    return bool(namespace) and not for_good and fault is not None and made in fault.needs()
 
 
 def _takes_back(fault: str, verb: str, kind: str) -> bool:

@@ -102,8 +102,8 @@ def kill(tool: str, count: int, seed: int) -> Control:
     """R6: SIGKILL at random moments; left behind is what is there after our own bar."""
     control = Control(tool)
     for number in range(count):
-        after_s = random.Random(f"{seed}-{number}").uniform(0, 2 * HOLD_S)
-        _play(control, f"kill {number}", HOLD_S, after_s, _kill, TTL_S + GRACE_S)
+        after_s = random.Random(f"{seed}-{number}").uniform(0, 2 * HOLD_S)  # while it holds
+        _play(control, f"kill {number}", 2 * HOLD_S, after_s, _kill, TTL_S + GRACE_S)
     return control
 
 
