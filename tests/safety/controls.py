@@ -28,7 +28,7 @@ from safety.kills import GRACE_S, HOLD_S, TTL_S
 
 HOLD_LONG_S = 30.0  # for signals: the fault must not end by itself meanwhile
 START_S = 110.0
-BACK_S = 5.0  # after a signal; then it is left behind
+BACK_S = 10.0  # after a signal, more than ours is given; then it is left behind
 NODE, LABEL = "worker-a", "topology.kubernetes.io/zone=zone-a"
 KRKN_WAY = """
 import json, os, signal, sys, threading, urllib.request
