@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 
+RESULT = Path(os.environ["BENCH_RESULT"])
 good_s: list[float] = []
 
 
@@ -27,6 +28,8 @@ def note(exception, **_):
     """When good answers came: the largest gap between two is what a reader calls the outage."""
     if exception is None:
         good_s.append(time.time())
+        if len(good_s) == 1:
+            RESULT.with_suffix(".begun").touch()
 
 
 @events.quitting.add_listener
@@ -38,4 +41,4 @@ def tell(environment, **_):
         "p99_ms": entry.get_response_time_percentile(0.99),
         "failed": entry.num_failures, "requests": entry.num_requests, "good_s": good_s,
     }  # fmt: skip
-    Path(os.environ["BENCH_RESULT"]).write_text(json.dumps(told))
+    RESULT.write_text(json.dumps(told))

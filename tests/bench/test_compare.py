@@ -2,6 +2,8 @@
 
 import math
 
+import pytest
+
 from acpchaos.check.outage import Span
 from acpchaos.check.window import Window
 from acpchaos.record.events import Request
@@ -19,17 +21,26 @@ def probe(number, error=""):
     )  # fmt: skip
 
 
-def test_one_outage_and_four_words_on_it():
-    probes = [
-        probe(n, "refused" if BEGIN <= n * 0.005 < END else "") for n in range(int(11 / 0.005))
-    ]
-    load = [r for r in probes if r.intended_ns % (2 * S // 100) == 0]
-    good_s = [n * 0.1 for n in range(110) if not BEGIN <= n * 0.1 < END]
-    told = seen(
+PROBES = [probe(n, "refused" if BEGIN <= n * 0.005 < END else "") for n in range(int(11 / 0.005))]
+GOOD_S = [n * 0.1 for n in range(110) if not BEGIN <= n * 0.1 < END]
+
+
+def told_of(probes=PROBES, load=PROBES[::4], good_s=GOOD_S):
+    return seen(
         "close", Span(int(BEGIN * S), int(BEGIN * S)), Span(int(END * S), int(END * S)),
         Window(0, 11 * S), probes, load, {"p99_ms": 12, "good_s": good_s},
-        [(n * S, n != 20) for n in range(11)],
+        [(n * S, True) for n in range(11)],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["probes", "load", "good_s"])
+def test_a_reader_that_was_not_there_says_nothing(missing):
+    with pytest.raises(RuntimeError, match="too busy"):
+        told_of(**{missing: []})
+
+
+def test_one_outage_and_four_words_on_it():
+    told = told_of()
     assert told.least_s <= 0.6 <= told.most_s < 0.61
     assert abs(told.closed_gap_s - 0.7) < 1e-6 and told.polled_s is None
     assert table([told])[2] == (
