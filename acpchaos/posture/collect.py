@@ -8,12 +8,13 @@ sealed as they come, so that a large cluster never stands in memory raw. It must
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from acpchaos.posture.redaction import Sealer
 from acpchaos.posture.sealing import sealed_objects
+from acpchaos.posture.wanted import CUSTOM, KINDS, Where
 from acpchaos.record.snapshot import Object
 from acpchaos.target.cluster import ApiRefused, Cluster
 from acpchaos.target.kinds import Kind, find_kind, path_of
@@ -23,25 +24,6 @@ AT_ONCE = 8
 PAGE = 500  # the page of kubectl; 500 pods are 5 MB raw
 LARGE_PAGE = 50  # a Secret or ConfigMap may have 1 MB
 LIST_TIMEOUT_S = 30.0
-
-Where = Literal["cluster", "near", "own"]
-# own: namespaces of ACP and its functions; near: these, the ingress controller's and kube-system
-KINDS: dict[str, Where] = {
-    "Namespace": "cluster", "Node": "cluster", "ClusterRole": "cluster",
-    "ClusterRoleBinding": "cluster", "Role": "cluster", "RoleBinding": "cluster",
-    "Deployment": "near", "StatefulSet": "near", "DaemonSet": "near", "Job": "near",
-    "CronJob": "near", "Pod": "near", "Service": "near", "Ingress": "near",
-    "NetworkPolicy": "near",
-    "ConfigMap": "own", "ServiceAccount": "own",
-}  # fmt: skip
-CUSTOM: dict[str, tuple[str, str, Where]] = {  # API group, plural, where
-    "HTTPProxy": ("projectcontour.io", "httpproxies", "near"),
-    "Certificate": ("cert-manager.io", "certificates", "near"),
-    "SealedSecret": ("bitnami.com", "sealedsecrets", "own"),
-    "ExternalSecret": ("external-secrets.io", "externalsecrets", "own"),
-    "Kustomization": ("kustomize.toolkit.fluxcd.io", "kustomizations", "cluster"),
-    "HelmRelease": ("helm.toolkit.fluxcd.io", "helmreleases", "cluster"),
-}
 
 
 class Collected(NamedTuple):
@@ -53,7 +35,7 @@ class Collected(NamedTuple):
 
 class _Task(NamedTuple):
     name: str
-    kind: Kind
+    kinds: tuple[Kind, ...]  # in the versions of its group, the preferred one first
     where: Where
     optional: bool = False  # a kind that the cluster may not have
 
@@ -72,24 +54,31 @@ def collect(cluster: Cluster, profile: Profile, sealer: Sealer) -> Collected:
 
 
 def _task(name: str, where: Where) -> _Task:
-    return _Task(name, find_kind(name), where)
+    return _Task(name, (find_kind(name),), where)
 
 
 def _custom(cluster: Cluster, found: Collected) -> list[_Task]:
-    """Kinds of other makers, in the version that this cluster prefers; none where it has none."""
+    """Kinds of other makers, in the versions that this cluster has; none where it has none."""
     try:
         groups = msgspec.json.decode(cluster.call("GET", "/apis"))["groups"]
     except ApiRefused as error:
         found.unread.update(dict.fromkeys(CUSTOM, f"API groups: {_reason(error)}"))
         return []
-    versions = {each["name"]: each["preferredVersion"]["groupVersion"] for each in groups}
+    versions = {each["name"]: _versions(each) for each in groups}
     tasks = []
     for name, (group, plural, where) in CUSTOM.items():
         if group in versions:
-            tasks.append(_Task(name, Kind(f"apis/{versions[group]}", plural), where, True))
+            kinds = tuple(Kind(f"apis/{version}", plural) for version in versions[group])
+            tasks.append(_Task(name, kinds, where, True))
         else:
             found.objects[name] = []
     return tasks
+
+
+def _versions(group: Object) -> list[str]:
+    """All versions of a group: not every kind is in the preferred one."""
+    every = [each["groupVersion"] for each in group.get("versions") or []]
+    return list(dict.fromkeys([group["preferredVersion"]["groupVersion"], *every]))
 
 
 def _keep(found: Collected, name: str, read: Any) -> None:
@@ -104,16 +93,15 @@ def _reason(error: ApiRefused) -> str:
 
 
 def _whole(cluster: Cluster, profile: Profile, sealer: Sealer, task: _Task) -> list[Object]:
-    """All objects of a kind where it is wanted, sealed."""
-    kept: list[Object] = []
-    try:
-        for namespace in _namespaces(profile, task.where):
-            kept += _one_place(cluster, sealer, task, namespace)
-    except ApiRefused as error:
-        if error.status == 404 and task.optional:
-            return []
-        raise
-    return kept
+    """All objects of a kind where it is wanted, sealed; none when no version has the kind."""
+    spaces = _namespaces(profile, task.where)
+    for kind in task.kinds:
+        try:
+            return [o for s in spaces for o in _one_place(cluster, sealer, task.name, kind, s)]
+        except ApiRefused as error:
+            if error.status != 404 or not task.optional:
+                raise
+    return []
 
 
 def _namespaces(profile: Profile, where: Where) -> list[str]:
@@ -123,12 +111,14 @@ def _namespaces(profile: Profile, where: Where) -> list[str]:
     return list(dict.fromkeys({"cluster": [""], "own": own, "near": near}[where]))
 
 
-def _one_place(cluster: Cluster, sealer: Sealer, task: _Task, namespace: str) -> list[Object]:
+def _one_place(
+    cluster: Cluster, sealer: Sealer, name: str, kind: Kind, namespace: str
+) -> list[Object]:
     for last in (False, True):
         kept: list[Object] = []
         try:
-            for page in pages(cluster, path_of(task.kind, namespace), _page_size(task.name)):
-                kept += sealed_objects(task.name, page, sealer)
+            for page in pages(cluster, path_of(kind, namespace), _page_size(name)):
+                kept += sealed_objects(name, page, sealer)
             return kept
         except ApiRefused as error:
             if error.status != 410 or last:  # 410: the list changed too much between two pages

@@ -17,6 +17,7 @@ from acpchaos.posture.documents import LOADER, expands
 from acpchaos.posture.redaction import Sealer
 from acpchaos.posture.scope import scope_of
 from acpchaos.posture.sealing import sealed_object
+from acpchaos.posture.wanted import CUSTOM
 from acpchaos.record.snapshot import Object, Snapshot
 from acpchaos.target.kinds import KINDS
 from acpchaos.target.profile import Profile
@@ -24,22 +25,37 @@ from acpchaos.target.profile import Profile
 SOURCE = "acpchaos.io/source"  # annotation: path:line of an object
 SUFFIXES = {".yaml", ".yml", ".json"}
 # whole in the manifests of a release: the list is there, also where it is empty
-TOLD = (
-    "Certificate", "ClusterRole", "ConfigMap", "CronJob", "DaemonSet", "Deployment", "HTTPProxy",
-    "Ingress", "Job", "NetworkPolicy", "Role", "RoleBinding", "Secret", "Service",
-    "ServiceAccount", "StatefulSet",
+_OWN = (
+    "ClusterRole", "ConfigMap", "CronJob", "DaemonSet", "Deployment", "Ingress", "Job",
+    "NetworkPolicy", "Role", "RoleBinding", "Secret", "Service", "ServiceAccount", "StatefulSet",
 )  # fmt: skip
+# of the repository around a release: there when seen, else not known
+AROUND = ("ExternalSecret", "HelmRelease", "Kustomization", "SealedSecret")
+TOLD = (*_OWN, *(kind for kind in CUSTOM if kind not in AROUND))
 # made by others, too: manifests that have some of them do not have all
 SILENT = {
     "ClusterRoleBinding": "bindings of others reach every namespace",
     "Node": "nodes are the cluster's",
     "Pod": "pods are made later",
 }
-# of the repository around a release: there when seen, else not known
-AROUND = ("ExternalSecret", "HelmRelease", "Kustomization", "SealedSecret")
+_RBAC = "rbac.authorization.k8s.io"
 _KUSTOMIZE = "kustomize.config.k8s.io/"
+# groups that Kubernetes' own kinds stand in, or once stood in; others have kinds of the same names
+_GROUPS = {
+    "ConfigMap": {""}, "Node": {""}, "Namespace": {""}, "Pod": {""}, "Secret": {""},
+    "Service": {""}, "ServiceAccount": {""},
+    "DaemonSet": {"apps", "extensions"}, "Deployment": {"apps", "extensions"},
+    "StatefulSet": {"apps"}, "CronJob": {"batch"}, "Job": {"batch"},
+    "Ingress": {"networking.k8s.io", "extensions"},
+    "NetworkPolicy": {"networking.k8s.io", "extensions"},
+    "ClusterRole": {_RBAC}, "ClusterRoleBinding": {_RBAC}, "Role": {_RBAC}, "RoleBinding": {_RBAC},
+    **{kind: {group} for kind, (group, _, _) in CUSTOM.items() if "." not in kind},
+    "GlobalNetworkPolicy": set(), "ClusterNetworkPolicy": set(),  # always with their groups
+}  # fmt: skip
 _CLUSTER_SCOPED = {name for name, kind in KINDS.items() if not kind.namespaced} | {
-    "APIService", "ClusterExternalSecret", "ClusterIssuer", "ClusterSecretStore",
+    "APIService", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy",
+    "CiliumClusterwideNetworkPolicy", "ClusterNetworkPolicy", "GlobalNetworkPolicy",
+    "ClusterExternalSecret", "ClusterIssuer", "ClusterSecretStore",
     "CustomResourceDefinition", "GatewayClass", "MutatingWebhookConfiguration", "PriorityClass",
     "RuntimeClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
     "ValidatingWebhookConfiguration", "VolumeSnapshotClass",
@@ -59,7 +75,6 @@ def from_manifests(path: Path, profile: Profile, taken_at: str = "") -> Snapshot
         )  # fmt: skip
     objects, unread = _sealed(raw), {}
     for kind, why in SILENT.items():
-        objects.pop(kind, None)
         unread[kind] = f"rendered manifests do not tell: {why}"
     _settle_namespaces(objects, unread, profile)
     for kind in TOLD:
@@ -77,9 +92,16 @@ def from_manifests(path: Path, profile: Profile, taken_at: str = "") -> Snapshot
 def _sealed(raw: list[Object]) -> dict[str, list[Object]]:
     """Objects by kind; Secrets first, since what they hold is looked for in the others."""
     sealer, objects = Sealer(), dict[str, list[Object]]()
-    for each in sorted(raw, key=lambda found: found["kind"] != "Secret"):
-        objects.setdefault(each["kind"], []).append(sealed_object(each["kind"], each, sealer))
+    named = [(_kind(each), each) for each in raw]
+    for kind, each in sorted(named, key=lambda pair: pair[0] != "Secret"):
+        objects.setdefault(kind, []).append(sealed_object(kind, each, sealer))
     return objects
+
+
+def _kind(found: Object) -> str:
+    """The kind, with its group where it is one of another maker that has the same name."""
+    kind, group = str(found["kind"]), str(found["apiVersion"]).rpartition("/")[0]
+    return kind if group in _GROUPS.get(kind, {group}) else f"{kind}.{group or 'core'}"
 
 
 def _settle_namespaces(
@@ -159,11 +181,13 @@ def _completed(found: Object, source: str, namespace: str) -> Object:
     """The object with its source, and with what the API server would add and rules ask for."""
     meta = dict(found["metadata"])
     meta["annotations"] = {**(meta.get("annotations") or {}), SOURCE: source}
-    if found["kind"] not in _CLUSTER_SCOPED:
+    if found["kind"] in _CLUSTER_SCOPED:
+        meta.pop("namespace", None)  # the API server takes no notice of it
+    else:
         meta["namespace"] = meta.get("namespace") or namespace
     full = {**found, "metadata": meta}
     spec = found.get("spec")
-    if found["kind"] == "NetworkPolicy" and isinstance(spec, dict) and not spec.get("policyTypes"):
+    if _kind(found) == "NetworkPolicy" and isinstance(spec, dict) and not spec.get("policyTypes"):
         types = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
         full["spec"] = {**spec, "policyTypes": types}
     return full

@@ -30,9 +30,16 @@ _NAMES = re.compile(
 _POINTERS = re.compile(r"(?:^|_)(?:existing|ca|tls|ssl|pull|image_pull)_secret$")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _HINT = re.compile(r"(?i)://|-----BEGIN|eyJ|pass|pwd|secret|token|key|auth|credential")
-# no secret, whatever the name says: switches, empty words, references to a variable or template
+# a variable, a command that reads a file, or a template, in place of a value; a variable without
+# brackets in capitals only, since a password may begin with a dollar
+_REFERENCE = (
+    r"(?:\$\((?:[\w.-]+|(?:cat|<|openssl rand)\s[^()'\"\n]*)\)|\$\{\w+(?::?-|:?\?[^{}\n]*)?\}"
+    r"|\$[A-Z]+(?:_[A-Z0-9]+)+|\$[A-Z]{3,}|\{\{[^{}]*\}\})"
+)
+# no secret, whatever the name says: switches, empty words, references and nothing beside them
 _PLAIN = re.compile(
-    r"(?i)\s*(?:true|false|yes|no|on|off|null|none|~|\$\(\w+\)|\$\{\w+\}|\{\{[^{}]*\}\})?\s*"
+    r"\s*(?:(?i:true|false|yes|no|on|off|null|none|~)|(?:(?i:bearer|basic)\s+)?"
+    rf"{_REFERENCE}(?:[\s:/@.,_-]*{_REFERENCE})*)?\s*"
 )
 _PEM_KEY = re.compile(
     r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?(?:-----END \1-----|\Z)", re.DOTALL
@@ -48,7 +55,7 @@ _LINE = re.compile(
 _REDIS = re.compile(r"(?im)^([ \t]*(?:requirepass|masterauth)[ \t]+)(\S+)")
 _INLINE = re.compile(
     r"(([\"']?)([\w.-]+)\2(?:[ \t]*=|:)[ \t]*)"
-    r"(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,;&\"'{}\[\]|]+)"
+    r"(\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|\$\{[^{}\n]*\}|\$\([^()\n]*\)|[^\s,;&\"'{}\[\]|]+)"
 )
 _JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _HOST = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)+(?::\d+)?|[a-z0-9]+:\d+")

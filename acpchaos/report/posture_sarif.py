@@ -32,7 +32,7 @@ SOURCE = "acpchaos.io/source"  # annotation: path:line of an object in manifests
 LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "note", "info": "note"}
 # On the scale of CVSS, which code-scanning pages sort by: the middle of each word's range.
 SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0", "info": "0.0"}
-_OBJECT = re.compile(r"[A-Z]\w+ [^\s\[]+")  # "Kind namespace/name" at the start of an object
+_OBJECT = re.compile(r"[A-Z][\w.]+ [^\s\[]+")  # "Kind namespace/name" at the start of an object
 
 Json = dict[str, Any]
 

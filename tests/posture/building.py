@@ -13,6 +13,7 @@ import yaml
 
 from acpchaos.check.posture.attestations import Attestation
 from acpchaos.check.posture.view import View
+from acpchaos.posture.wanted import CUSTOM
 from acpchaos.record.snapshot import (
     LAST_CHANGE,
     Answer,
@@ -69,6 +70,7 @@ STORES = {"redis": "redis-cluster", "sql": "postgresql", "analytics": "timescale
 def installation() -> Snapshot:
     """A new one each time; a test may change it."""
     objects: dict[str, list[Object]] = {
+        **{kind: [] for kind in CUSTOM}, "DaemonSet": [],
         "Deployment": [
             _workload("Deployment", "acp"), _workload("Deployment", "acp-primary"),
             _workload("Deployment", "acp-workers"), _workload("Deployment", "acp-workers-primary"),
@@ -281,7 +283,12 @@ def _pod_of(deployment: Object) -> Object:
            spec["containers"]]  # fmt: skip
     return {
         "kind": "Pod",
-        "metadata": {"name": f"{meta['name']}-x", "namespace": meta["namespace"], "labels": labels},
+        "metadata": {
+            "name": f"{meta['name']}-x",
+            "namespace": meta["namespace"],
+            "labels": labels,
+            "ownerReferences": [{"kind": "ReplicaSet", "name": f"{meta['name']}-1"}],
+        },
         "spec": spec,
         "status": {"phase": "Running", "startTime": before(days=1), "containerStatuses": ran},
     }

@@ -317,6 +317,8 @@ def _probes() -> dict[str, Probe]:
     found = {f"login default/{w} {u}": "refused" for w, u in (
         ("admin", "admin"), ("developer", "developer"), ("default", "user"),
     )}  # fmt: skip
+    for issuer_path in ("acme/main", "acme/opaque"):  # which have clients to log in by
+        found |= {f"login {issuer_path} {u}": "refused" for u in ("admin", "developer", "user")}
     found |= {f"secret {name}": "refused" for name in SECRETS}
     found |= {"cni control": "open", "cni deny": "blocked", "at-rest": "encrypted"}
     found |= {f"foreign acp:{port}": "blocked" for port in (8443, 9000, 9443)}

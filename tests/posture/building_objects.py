@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import yaml
 
+from acpchaos.posture.wanted import CUSTOM
 from acpchaos.record.snapshot import Object
+from acpchaos.target.kinds import KINDS
 
 NAMESPACE = "acp-system"
 
@@ -21,7 +23,13 @@ def encoded(text: str | bytes) -> str:
 def raw(kind: str, name: str, **content: Any) -> Object:
     """An object as a manifest has it."""
     meta = {"name": name, "namespace": NAMESPACE, "annotations": content.pop("annotations", {})}
-    return {"apiVersion": "v1", "kind": kind, "metadata": meta, **content}
+    return {"apiVersion": _version(kind), "kind": kind, "metadata": meta, **content}
+
+
+def _version(kind: str) -> str:
+    if kind in CUSTOM:
+        return f"{CUSTOM[kind][0]}/v1"
+    return KINDS[kind].api.removeprefix("apis/").removeprefix("api/")
 
 
 def release(config: Object, *, chart: str = "acp", defaults: Object | None = None) -> Object:

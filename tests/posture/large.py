@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from acpchaos.posture.collect import CUSTOM, KINDS
 from acpchaos.posture.redaction import Sealer
 from acpchaos.posture.sealing import sealed_object
+from acpchaos.posture.wanted import CUSTOM, KINDS
 from acpchaos.record import snapshot
 from acpchaos.record.snapshot import Object, Served, Snapshot
 
@@ -98,7 +98,8 @@ def objects(pods: int, policies: int) -> Iterator[tuple[str, Object]]:
 def write(small: Snapshot, folder: Path, pods: int = PODS, policies: int = POLICIES) -> Path:
     """`small` with that many pods and policies more, written as a snapshot folder."""
     sealer = Sealer()
-    every = {kind: list(found) for kind, found in small.objects.items()}
+    every: dict[str, list[Object]] = {kind: [] for kind in CUSTOM}  # that the lab had none of
+    every |= {kind: list(found) for kind, found in small.objects.items()}
     for kind, each in objects(pods, policies):
         every.setdefault(kind, []).append(sealed_object(kind, each, sealer))
     served = [*small.served, *_handshakes(small, pods)]

@@ -7,8 +7,9 @@ from fake_api import scene
 from fake_api.server import FakeApi
 
 from acpchaos.posture import collect as collecting
-from acpchaos.posture.collect import CUSTOM, KINDS, Collected, collect
+from acpchaos.posture.collect import Collected, collect
 from acpchaos.posture.redaction import Sealer
+from acpchaos.posture.wanted import CUSTOM, KINDS
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.profile import Profile, load_profile
 from tests.posture import building_objects as building

@@ -128,7 +128,7 @@ def test_a_word_that_stands_in_a_secret_leaves_the_row_undecided() -> None:
     ref = {"secretKeyRef": {"name": "acp-secret", "key": "extra"}}
     variable(snapshot, name="EXTRA", valueFrom=ref)
     args(snapshot).append("$(EXTRA)")
-    undecided(snapshot, "HARD-39", "a word of Deployment acp-system/acp stands in a variable")
+    undecided(snapshot, "HARD-39", "a word of Deployment acp-system/acp is hidden in a variable")
     args(snapshot)[-1:] = ["--sql.url", "$(EXTRA)"]
     passes(snapshot, "HARD-39")
     args(snapshot).append("--dev")

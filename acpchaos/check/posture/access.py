@@ -1,4 +1,4 @@
-"""HARD-19 to HARD-23: secrets at rest, who may read or write them, and what ACP itself may do.
+"""HARD-19 to HARD-22: secrets at rest, and who may read or write them.
 
 Room: check. Whoever can run a pod in ACP's namespace can mount its Secrets, so making pods counts
 as reading them.
@@ -10,7 +10,7 @@ from functools import partial
 
 from acpchaos.check.posture.controlplane import apiservers
 from acpchaos.check.posture.parts import joined
-from acpchaos.check.posture.rbac import Ask, Bound, Grant, bound, grants
+from acpchaos.check.posture.rbac import Ask, Grant, grants, whole
 from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, rule
 from acpchaos.check.posture.view import Pods, View
 from acpchaos.record.snapshot import Probe
@@ -153,22 +153,30 @@ def pod_creators(view: View) -> Judgement:
 
 
 def _within(view: View, asks: list[Ask], allowed: tuple[str, ...], key: str) -> Judgement:
-    """A finding for each subject that may and should not."""
-    namespace = view.scope.namespace
-    found = grants(view, namespace, asks, partial(_counts, view))
+    """A finding for each subject that may and should not, also where not all bindings are there."""
+    return joined([partial(_granted, view, asks, allowed, key), partial(_all_there, view)])
+
+
+def _granted(view: View, asks: list[Ask], allowed: tuple[str, ...], key: str) -> Judgement:
+    found = grants(view, view.scope.namespace, asks, partial(_counts, view))
     findings = [_finding(g, key) for g in found if not _accepted(g.subject, allowed)]
-    if not findings and view.snapshot.source == "manifests":
+    return Judgement(findings=tuple(findings))
+
+
+def _all_there(view: View) -> Judgement:
+    whole(view)
+    if view.snapshot.source == "manifests":
         raise Unreadable("manifests do not hold the roles and bindings that the cluster has")
-    own = (f"Roles of {namespace}", f"RoleBindings of {namespace}")
-    read = (*own, "ClusterRoles", "ClusterRoleBindings")
-    return Judgement(findings=tuple(findings), read=read)
+    own = (f"Roles of {view.scope.namespace}", f"RoleBindings of {view.scope.namespace}")
+    return Judgement(read=(*own, "ClusterRoles", "ClusterRoleBindings"))
 
 
 def _counts(view: View, ask: Ask, name: str) -> bool:
     """A grant on one name matters when that object is here; on a pod, when it is ACP's own."""
     namespace = view.scope.namespace
     if ask.resource == "secrets":
-        return view.find("Secret", namespace, name) is not None
+        hidden = view.snapshot.source == "manifests"  # which need not hold what they name
+        return hidden or view.find("Secret", namespace, name) is not None
     if not ask.resource.startswith("pods"):
         return True
     stores = [each.name for each in view.neighbours]
@@ -195,72 +203,13 @@ def _finding(grant: Grant, key: str) -> Finding:
         field=grant.field,
         saw=f"{grant.subject}, who may {shown} through {grant.role}",
         want="nobody of that kind" if never else f"a subject of posture.{key}",
-        remedy=f"{_unbind(grant.binding)}{listed}",
+        remedy=f"{unbind(grant.binding)}{listed}",
     )
 
 
-def _unbind(binding: str) -> str:
+def unbind(binding: str) -> str:
     """The command that removes "Kind namespace/name"."""
     kind, _, place = binding.partition(" ")
     namespace, _, name = place.rpartition("/")
     where = f"-n {namespace} " if namespace else ""
     return f"kubectl {where}delete {kind.lower()} {name}"
-
-
-@rule(
-    "HARD-23",
-    evidence="service accounts of ACP, its workers, jobs and functions: bindings, and whether the "
-    "token is mounted",
-    passes="bound to nothing but rules of fission.io, and no token in a pod that has no such rule",
-    source="an extension of the vendor document; the chart mounts the token by default",
-    remedy="automountServiceAccountToken: false in the pod specification",
-)
-def own_identity(view: View) -> Judgement:
-    return joined(partial(_identity, view, p) for p in [*view.acp, *view.jobs, *view.faas])
-
-
-def _identity(view: View, pods: Pods) -> Judgement:
-    account = str(pods.spec.get("serviceAccountName") or "default")
-    return joined([partial(_token, view, pods, account), partial(_bound, view, pods, account)])
-
-
-def _token(view: View, pods: Pods, account: str) -> Judgement:
-    own = pods.spec.get("automountServiceAccountToken")
-    read = (f"{pods} service account {account}",)
-    if own is None and (found := view.find("ServiceAccount", pods.namespace, account)):
-        own = found.get("automountServiceAccountToken")
-    if own is False or any(_fission(each) for each in _grants_of(view, pods, account)):
-        return Judgement(read=read)
-    finding = Finding(
-        object=str(pods), field=f"{pods.path}.automountServiceAccountToken",
-        saw="true" if own else "not set, which means true", want="false",
-        remedy="automountServiceAccountToken: false",
-    )  # fmt: skip
-    return Judgement(findings=(finding,), read=read)
-
-
-def _bound(view: View, pods: Pods, account: str) -> Judgement:
-    every = _grants_of(view, pods, account)
-    findings = tuple(
-        Finding(
-            object=each.binding,
-            field=each.field,
-            saw=f"service account {pods.namespace}/{account}, bound to {each.role}",
-            want="no binding, or rules of fission.io only",
-            remedy=f"{_unbind(each.binding)}; or bind an account that ACP does not run as",
-        )
-        for each in every
-        if each.rules and not _fission(each)
-    )
-    return Judgement(findings=findings, read=(f"bindings of {pods.namespace}/{account}",))
-
-
-def _grants_of(view: View, pods: Pods, account: str) -> list[Bound]:
-    """Bindings of an account, those through the group of its namespace too."""
-    group = f"Group:system:serviceaccounts:{pods.namespace}"
-    return bound(view, {f"ServiceAccount:{pods.namespace}/{account}", group})
-
-
-def _fission(given: Bound) -> bool:
-    groups = {group for each in given.rules for group in each.get("apiGroups") or []}
-    return groups == {"fission.io"}

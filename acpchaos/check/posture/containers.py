@@ -1,7 +1,8 @@
 """HARD-30 to HARD-38: what a container may do on its node.
 
 Room: check. The vendor document prints user and group 1000, its chart uses 65535: the rule is
-"set and not root", never one number. A container's value wins over its pod's.
+"set and not root", never one number. A container's value wins over its pod's. Containers that
+others put into running pods count with those of the workload.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,6 +23,15 @@ _POD = "the pod's or container's securityContext"
 
 def _acp(view: View) -> list[Pods]:
     return [*view.acp, *view.jobs, *view.faas]
+
+
+def _every(view: View) -> list[Pods]:
+    """Those with what was put into their pods."""
+    return [*_acp(view), *view.once(_injected)]
+
+
+def _injected(view: View) -> list[Pods]:
+    return view.injected(_acp(view))
 
 
 def _wrong(
@@ -99,7 +109,7 @@ def fs_group(view: View) -> Judgement:
     remedy="chart value securityContext.runAsGroup: 65535",
 )
 def run_as_group(view: View) -> Judgement:
-    return _wrong(_acp(view), "runAsGroup", "a group > 0", _positive, pod_level=True)
+    return _wrong(_every(view), "runAsGroup", "a group > 0", _positive, pod_level=True)
 
 
 @rule(
@@ -110,7 +120,7 @@ def run_as_group(view: View) -> Judgement:
     remedy="chart value securityContext.runAsNonRoot: true",
 )
 def run_as_non_root(view: View) -> Judgement:
-    return _wrong(_acp(view), "runAsNonRoot", "true", lambda v: v is True, pod_level=True)
+    return _wrong(_every(view), "runAsNonRoot", "true", lambda v: v is True, pod_level=True)
 
 
 @rule(
@@ -121,7 +131,7 @@ def run_as_non_root(view: View) -> Judgement:
     remedy="chart value securityContext.runAsUser: 65535",
 )
 def run_as_user(view: View) -> Judgement:
-    return _wrong(_acp(view), "runAsUser", "a user > 0", _positive, pod_level=True)
+    return _wrong(_every(view), "runAsUser", "a user > 0", _positive, pod_level=True)
 
 
 @rule(
@@ -133,7 +143,7 @@ def run_as_user(view: View) -> Judgement:
 )
 def read_only_root(view: View) -> Judgement:
     return _wrong(
-        _acp(view), "readOnlyRootFilesystem", "true", lambda v: v is True, pod_level=False
+        _every(view), "readOnlyRootFilesystem", "true", lambda v: v is True, pod_level=False
     )
 
 
@@ -145,7 +155,7 @@ def read_only_root(view: View) -> Judgement:
     remedy="chart value securityContext.allowPrivilegeEscalation: false",
 )
 def no_escalation(view: View) -> Judgement:
-    return joined(_escalation(_acp(view)))
+    return joined(_escalation(_every(view)))
 
 
 def _escalation(pods: list[Pods]) -> list[Part]:
@@ -164,7 +174,7 @@ def _escalation(pods: list[Pods]) -> list[Part]:
     remedy="chart value securityContext.capabilities: {drop: [ALL]}",
 )
 def no_capabilities(view: View) -> Judgement:
-    return _wrong(_acp(view), "capabilities", _CAPABILITIES, _dropped, pod_level=False)
+    return _wrong(_every(view), "capabilities", _CAPABILITIES, _dropped, pod_level=False)
 
 
 def _dropped(value: Any) -> bool:
@@ -180,9 +190,9 @@ def _dropped(value: Any) -> bool:
     remedy="the same securityContext in the charts of the stores",
 )
 def neighbours(view: View) -> Judgement:
-    pods = view.neighbours
-    if not pods:
+    if not view.neighbours:
         raise NotHere("no store of the profile runs in this cluster")
+    pods = [*view.neighbours, *view.injected(view.neighbours)]
     root = "readOnlyRootFilesystem"
     return joined(
         [
@@ -208,7 +218,7 @@ def neighbours(view: View) -> Judgement:
 def pod_security(view: View) -> Judgement:
     namespaces = dict.fromkeys([view.scope.namespace, *(pods.namespace for pods in view.faas)])
     profiles = partial(
-        _wrong, _acp(view), "seccompProfile", "RuntimeDefault or Localhost", _confined,
+        _wrong, _every(view), "seccompProfile", "RuntimeDefault or Localhost", _confined,
         pod_level=True,
     )  # fmt: skip
     return joined([*(partial(_enforced, view, each) for each in namespaces), profiles])

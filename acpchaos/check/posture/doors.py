@@ -7,12 +7,13 @@ that what can be read is judged first. It must not know which settings matter.
 
 import re
 import shlex
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
-from acpchaos.check.posture.objects import boolean, dig, parsed_yaml
+from acpchaos.check.posture.objects import boolean, parsed_yaml, settings
 from acpchaos.check.posture.rule import Unreadable
 from acpchaos.check.posture.workload import Container, Door, shown
 from acpchaos.record.sealed import opened
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 CONFIG = "config"
 _REFERENCE = re.compile(r"\$\$|\$\(([\w.-]+)\)")  # the kubelet's; $$ is a plain dollar
+_SCRIPT = re.compile(r"-[a-z]*c")  # the next word is a script: sh -c, sh -ec
+_SHELL = re.compile(r"(?:^|/)(?:ba|da|a|z|k)?sh$")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_UNFILLED = re.compile(r"\$(?:[\w{(@*]|$)|`")  # what a shell would put here is not known
 ANY = "*"  # name of variables that a source which was not gathered may set
 
 
@@ -152,20 +157,53 @@ def variable(view: "View", container: Container, name: str) -> Door | None:
 
 
 def words(view: "View", container: Container) -> list[Word]:
-    """Command and args with references filled in; a shell's script is split into its words."""
+    """Command and args with references filled in; a shell's script is split into its words, also
+    one that stands in a ConfigMap."""
     raw = [
         Word(f"{container.path}.{key}[{at}]", str(text))
         for key in ("command", "args")
         for at, text in enumerate(container.spec.get(key) or [])
     ]
-    known = environment(view, container) if any("$(" in each.text for each in raw) else []
+    known = environment(view, container) if any("$" in each.text for each in raw) else []
     found: list[Word] = []
     for each in raw:
         text, hidden = _filled(each.text, known), _hides(each.text, known)
-        script = bool(found) and found[-1].text == "-c"
-        parts = _split(text) if script else [text]
-        found += [Word(each.field, part, hidden or bool(opened(part))) for part in parts]
+        if found and _SCRIPT.fullmatch(found[-1].text):
+            found += _shell_words(each.field, text, hidden, known)
+            continue
+        found.append(Word(each.field, text, hidden or bool(opened(text))))
+        if len(found) == 1 or _SHELL.search(found[-2].text):
+            found += _script_words(view, container, found[-1])
     return found
+
+
+def _script_words(view: "View", container: Container, place: Word) -> list[Word]:
+    """Words of a script at a path that is run, where a volume holds it; a hidden one where it
+    cannot be seen."""
+    if not place.text.startswith("/"):
+        return []
+    try:
+        source = mounted(view, container, place.text)
+        if source is None:
+            return []
+        data = held(view, container.owner.namespace, source.kind, source.name) or {}
+    except Unreadable:
+        return [Word(place.field, "", hidden=True)]
+    if source.kind == "Secret":
+        return [Word(place.field, "", hidden=True)]
+    lines = str(data[source.key]).splitlines()
+    script = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return _shell_words(place.field, script, place.hidden, environment(view, container))
+
+
+def _shell_words(field: str, script: str, hidden: bool, known: list[Variable]) -> list[Word]:
+    """A script's words with the shell's own references filled in; one that stays is hidden."""
+    values = {each.name: each.value for each in known if not each.unread}
+    text = _VARIABLE.sub(lambda m: values.get(m[1] or m[2], m[0]), script)
+    return [
+        Word(field, word, hidden or bool(opened(word) or _UNFILLED.match(word)))
+        for word in _split(text.replace("\\\n", " "))
+    ]
 
 
 def _hides(text: str, known: list[Variable]) -> bool:
@@ -177,10 +215,12 @@ def _hides(text: str, known: list[Variable]) -> bool:
 
 
 def _split(script: str) -> list[str]:
+    lexer = shlex.shlex(script, posix=True, punctuation_chars=";&|()")
+    lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        return shlex.split(script)
+        return list(lexer)
     except ValueError:  # a quote without its end
-        return script.split()
+        return [word for word in re.split(r"[\s;&|()]+", script) if word]
 
 
 def flags(view: "View", container: Container, name: str, *, valued: bool = False) -> list[Door]:
@@ -198,12 +238,15 @@ def flags(view: "View", container: Container, name: str, *, valued: bool = False
 
 
 def legible(view: "View", container: Container) -> None:
-    """Unreadable when a word that may be a flag is hidden in a variable."""
+    """Unreadable when a word that may be a flag is not seen: it stands in a variable or script
+    that is hidden, or the image brings all words itself."""
+    if not (container.spec.get("command") or container.spec.get("args")):
+        raise Unreadable(f"{container.owner} container {container.name} runs what its image says")
     before = ""
     for _, text, hidden in words(view, container):
         after_flag = before.startswith("-") and "=" not in before
         if hidden and not text.startswith("-") and not after_flag:
-            raise Unreadable(f"a word of {container.owner} stands in a variable that is hidden")
+            raise Unreadable(f"a word of {container.owner} is hidden in a variable or script")
         before = text
 
 
@@ -218,6 +261,19 @@ def paths(view: "View", container: Container) -> list[Word]:
         for path in str(door.value).split(",")
         if path.strip()
     ]
+
+
+def settings_files(view: "View", container: Container) -> list[str]:
+    """The files of `--config`, and every other word or variable that names a mounted file of
+    settings: whoever names it may read it."""
+    found = [each.text for each in paths(view, container)]
+    told = [each.value for each in environment(view, container) if not each.unread]
+    for text in dict.fromkeys([*(each.text for each in words(view, container)), *told]):
+        if text.startswith("/") and text not in found:
+            with suppress(Unreadable):
+                other = file(view, container, text)
+                found += [text] if other and other.content else []
+    return found
 
 
 def mount(container: Container, path: str) -> Object | None:
@@ -296,8 +352,9 @@ def files(view: "View", container: Container, *, partly: bool = False) -> list[F
 
 def from_file(found: File, path: str) -> list[Door]:
     """Where a file sets `path` ("features.dev_mode")."""
-    value = dig(found.content, path)
-    return [] if value is None else [Door(found.object, f"data[{found.key}].{path}", value)]
+    every = settings(found.content, path)
+    field = f"data[{found.key}].{path}"
+    return [Door(found.object, field, value) for value in every if value is not None]
 
 
 def setting(view: "View", container: Container, path: str, *, partly: bool = False) -> list[Door]:

@@ -16,6 +16,11 @@ from acpchaos.record.snapshot import Object
 
 HTTP = (8443, "http")  # of ACP's pods: number and name
 _OUTSIDE = ("NodePort", "LoadBalancer")
+# ways in beside Ingress and HTTPProxy, whose rules are not read
+ROUTES = (
+    "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "IngressRoute", "IngressRouteTCP",
+    "VirtualService", "Route",
+)  # fmt: skip
 
 
 class Backend(NamedTuple):
@@ -28,8 +33,8 @@ class Backend(NamedTuple):
 
 @rule(
     "HARD-03",
-    evidence="type and externalIPs of Services, backends of Ingress and HTTPProxy, hostPort and "
-    "hostNetwork of pods, in the namespaces of ACP and its functions",
+    evidence="type and externalIPs of Services, backends of Ingress and HTTPProxy, routes of other "
+    "makers, hostPort and hostNetwork of pods, in the namespaces of ACP and its functions",
     passes="no Service is open to the outside, every backend is the http port of ACP's main pods, "
     "no pod uses its node's network",
     source="vendor document, hardening: switch off what is not needed",
@@ -44,8 +49,19 @@ def one_way_in(view: View) -> Judgement:
             *(partial(_routes, view, "Ingress", each) for each in namespaces),
             *(partial(_routes, view, "HTTPProxy", each) for each in namespaces),
             *(partial(_of_the_node, each) for each in workloads),
+            *(partial(other_routes, view, each) for each in namespaces),
         ]
     )
+
+
+def other_routes(view: View, namespace: str) -> Judgement:
+    """No finding; Unreadable when a namespace has a way in that is not understood, or may."""
+    known = ("Ingress", "Service", *ROUTES)
+    more = [kind for kind in view.snapshot.objects if kind.partition(".")[0] in known]
+    for kind in dict.fromkeys([*ROUTES, *(each for each in more if each not in known[:2])]):
+        for each in view.objects(kind, namespace):
+            raise Unreadable(f"{label(kind, each)} is a way in that is not understood")
+    return Judgement()
 
 
 def _services(view: View, namespace: str) -> Judgement:

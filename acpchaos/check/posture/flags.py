@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from acpchaos.check.posture import doors
+from acpchaos.check.posture.given import running_acp
 from acpchaos.check.posture.objects import boolean, pointer
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, rule
@@ -118,14 +119,11 @@ def _doors_of(view: View, container: Container, switch: Switch) -> list[Part]:
     """The doors one by one, so that a file which cannot be read hides no other."""
     return [
         partial(_by_flag, view, container, switch),
-        *(partial(_by_file, view, container, path, switch) for path in _paths(view, container)),
+        *(partial(_by_file, view, container, path, switch)
+          for path in doors.settings_files(view, container)),
         partial(_by_variable, view, container, switch),
         partial(legible, view, container),
-    ]
-
-
-def _paths(view: View, container: Container) -> list[str]:
-    return [each.text for each in doors.paths(view, container)]
+    ]  # fmt: skip
 
 
 def _by_flag(view: View, container: Container, switch: Switch) -> Judgement:
@@ -161,8 +159,9 @@ def _by_variable(view: View, container: Container, switch: Switch) -> Judgement:
 
 
 def legible(view: View, container: Container) -> Judgement:
-    """No finding; Unreadable when a word that may be a flag is hidden in a variable."""
-    doors.legible(view, container)
+    """No finding; Unreadable when a word of ACP that may be a flag is not seen."""
+    if container in view.once(running_acp):
+        doors.legible(view, container)
     return Judgement()
 
 

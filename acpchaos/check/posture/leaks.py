@@ -21,13 +21,14 @@ from acpchaos.check.posture.workload import Container, Pods, containers, shown
 from acpchaos.record.sealed import SEALED, opened
 
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_VARIABLE = re.compile(r"env\[(\d+)\]\.value")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:(?!sealed:)[^\s/@${}]+@", re.IGNORECASE)
 
 
 @rule(
     "HARD-17",
-    evidence="ConfigMaps that ACP, its workers, jobs, functions and stores are given; their "
-    "command, args and plain variables, every container, init ones too",
+    evidence="ConfigMaps that ACP, its workers, jobs, functions and stores are given; command, "
+    "args, plain variables, probes and all else of every container, init ones too",
     passes="no password, key, token or URL with a password in any of them",
     source="vendor document, hardening, secrets: never in code or ConfigMaps",
     remedy="move it into a Secret: a file of --config, or valueFrom: {secretKeyRef: ...}",
@@ -55,19 +56,16 @@ def _maps(pods: Pods) -> Iterator[str]:
 
 def _container(container: Container) -> Judgement:
     owner, findings = str(container.owner), []
-    for key in ("command", "args"):
-        for at, word in enumerate(container.spec.get(key) or []):
-            if saw := _secret(word):
-                remedy = "take it out; the last file of --config, from a Secret, sets it"
-                findings.append(_finding(owner, f"{container.path}.{key}[{at}]", saw, remedy))
-    for at, entry in enumerate(container.spec.get("env") or []):
-        if saw := _secret(entry.get("value")):
-            name = entry.get("name", "NAME")
+    for place, value in leaves(container.spec):
+        if not (saw := _secret(value)):
+            continue
+        remedy = "take it out; the last file of --config, from a Secret, sets it"
+        if found := _VARIABLE.fullmatch(place):
+            name = container.spec["env"][int(found[1])].get("name", "NAME")
             remedy = f"{{name: {name}, valueFrom: {{secretKeyRef: {{name: SECRET, key: {name}}}}}}}"
-            findings.append(_finding(owner, f"{container.path}.env[{at}].value", saw, remedy))
-    return Judgement(
-        findings=tuple(findings), read=(f"{owner} container {container.name}",)
-    )  # fmt: skip
+        findings.append(_finding(owner, f"{container.path}.{place}", saw, remedy))
+    read = (f"{owner} container {container.name}",)
+    return Judgement(findings=tuple(findings), read=read)
 
 
 def _config_map(view: View, namespace: str, name: str) -> Judgement:

@@ -109,7 +109,7 @@ def _deployed(view: View) -> Iterator[Change]:
     evidence="images of ACP, its workers, jobs and functions; image ids of their pods; the version "
     "in ACP's tag, labels or Helm release against posture.minimum_version",
     passes="each image has a digest or a tag that stays, pods of one image run the same, and ACP "
-    "is not older than the minimum",
+    "is not older than posture.minimum_version, where that is set",
     source="vendor document, hardening: patch vulnerabilities",
     remedy="image: {repository: ..., tag: VERSION}, or better name@sha256:DIGEST",
 )
@@ -131,7 +131,7 @@ def _tag(image: str) -> str:
 def _stays(container: Container) -> Judgement:
     tag, digest = _tag(container.image), "@" in container.image
     where, findings = str(container.owner), []
-    if not digest and (not tag or tag.lower() in MOVING):
+    if not digest and (tag.lower() in MOVING or not re.search(r"\d", tag)):
         field = f"{container.path}.image"
         want = "a digest, or the tag of one version"
         findings.append(
@@ -220,6 +220,8 @@ def in_force(view: View) -> Judgement:
 
 def _started_after(view: View, pods: Pods, secret: Object) -> Judgement:
     change, here = _last_change("Secret", secret), running(view, pods)
+    if not here and dig(pods.object, "spec.replicas") == 0:
+        return Judgement(read=(str(pods),))  # Flagger keeps what it does not serve from at none
     if not here:
         raise Unreadable(f"no pod of {pods} is in the evidence")
     return joined(partial(_started, pods, pod, change) for pod in here)

@@ -33,7 +33,9 @@ _LINK_LOCAL = network("169.254.0.0/16")
 
 @rule(
     "HARD-46",
-    evidence="NetworkPolicies that select the pods of ACP, its workers and its jobs",
+    evidence="NetworkPolicies that select the pods of ACP, its workers, its jobs and all else that "
+    "runs its image, Cilium's too; here as in HARD-48 to 53 a policy of Calico, Antrea or a "
+    "cluster administrator that may open them leaves the row undecided",
     passes="each of them is isolated for ingress and for egress",
     source=SOURCE,
     remedy="a NetworkPolicy with policyTypes: [Ingress, Egress] for each workload",
@@ -48,12 +50,16 @@ def isolated(view: View) -> Judgement:
 
 def _isolated(view: View, reach: Reach, pods: Pods) -> Judgement:
     policies = tuple(policy.name for policy in reach.selecting(pods))
-    parts = [partial(Judgement, read=(str(pods), *policies))]
-    if reach.rules(pods, "ingress") is None:
-        parts.append(partial(exposed, pods, "ingress", _ingress_rules(view, pods)))
-    if reach.rules(pods, "egress") is None:
-        parts.append(partial(exposed, pods, "egress", _egress_rules(view)))
-    return joined(parts)
+    wanted: dict[Direction, list[Object]] = {
+        "ingress": _ingress_rules(view, pods), "egress": _egress_rules(view),
+    }  # fmt: skip
+    sides = (partial(_side, reach, pods, each, allow) for each, allow in wanted.items())
+    return joined([partial(Judgement, read=(str(pods), *policies)), *sides])
+
+
+def _side(reach: Reach, pods: Pods, direction: Direction, allow: list[Object]) -> Judgement:
+    known = reach.understood(pods, direction)
+    return known if reach.rules(pods, direction) is not None else exposed(pods, direction, allow)
 
 
 def _ingress_rules(view: View, pods: Pods) -> list[Object]:

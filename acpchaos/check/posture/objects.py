@@ -40,6 +40,19 @@ def dig(content: Any, path: str) -> Any:
     return content
 
 
+def settings(content: Any, path: str) -> Iterator[Any]:
+    """Every value at a dotted path whatever the case of its keys, also where a key holds dots: who
+    reads the file decides which of them counts."""
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        name, wanted = str(key).lower(), path.lower()
+        if name == wanted:
+            yield value
+        elif wanted.startswith(f"{name}."):
+            yield from settings(value, path[len(name) + 1 :])
+
+
 def boolean(text: Any) -> Any:
     """True and False for the words that Go's flag parser takes for them; else the text."""
     word = str(text).strip()

@@ -3,6 +3,7 @@
 Room: check. Read from ACP's management API, and proven by trying the default logins.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -22,6 +23,7 @@ from acpchaos.check.posture.view import View
 from acpchaos.record.snapshot import Object
 
 SOURCE = "vendor document, hardening, default identity providers"
+USERS = ("admin", "developer", "user")  # of a default install, each its own password
 
 
 def _other(server: Object) -> bool:
@@ -103,29 +105,44 @@ def other_providers(view: View) -> Judgement:
 
 @rule(
     "HARD-08",
-    evidence="probes: a login with each default user and password in each workspace",
+    evidence="probes: a login with each default user and password in each workspace that has a "
+    "client to log in by",
     passes="all refused",
     source=SOURCE,
     remedy="remove the static providers of HARD-04 to HARD-07",
     active=True,
 )
 def default_passwords(view: View) -> Judgement:
-    findings, read = [], []
-    for name in view.probes("login "):
-        _, where, user = name.split(" ", 2)
-        probe = view.probe(name)
-        read.append(f"probe {name}")
-        if probe.outcome != "refused":
-            findings.append(
-                Finding(
-                    object=f"/{where}",
-                    field=f"login of {user} with the default password",
-                    saw=str(probe),
-                    want="refused",
-                    remedy=delete(view, _idps_of(where)),
-                )
-            )
-    return Judgement(findings=tuple(findings), read=tuple(read))
+    names = dict.fromkeys([*view.probes("login "), *_wanted(view)])
+    return joined(partial(_refused, view, name) for name in names)
+
+
+def _wanted(view: View) -> list[str]:
+    """Probes that must have been run, as far as the management API tells where a login begins."""
+    found = []
+    for path, answer in view.snapshot.answers.items():
+        place = re.fullmatch(r"/api/admin/([^/]+)/servers/([^/]+)/clients", path)
+        if place and answer.status == 200 and any(map(_begins, listed(view, path, "clients"))):
+            found += [f"login {place[1]}/{place[2]} {user}" for user in USERS]
+    return found
+
+
+def _begins(client: Object) -> bool:
+    """Whether a client can send a user to the login page."""
+    kinds = client.get("grant_types") or ["authorization_code"]
+    return bool(client.get("redirect_uris")) and "authorization_code" in kinds
+
+
+def _refused(view: View, name: str) -> Judgement:
+    _, where, user = name.split(" ", 2)
+    probe, read = view.probe(name), (f"probe {name}",)
+    if probe.outcome == "refused":
+        return Judgement(read=read)
+    finding = Finding(
+        object=f"/{where}", field=f"login of {user} with the default password", saw=str(probe),
+        want="refused", remedy=delete(view, _idps_of(where)),
+    )  # fmt: skip
+    return Judgement(findings=(finding,), read=read)
 
 
 def _idps_of(where: str) -> str:

@@ -10,6 +10,19 @@ from dataclasses import dataclass
 from acpchaos.check.posture.view import View, label, namespace_of, selects
 from acpchaos.record.snapshot import Object
 
+KINDS = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+_ALL = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+_OF_EDITORS: list[Object] = [
+    {"apiGroups": [""], "verbs": _ALL,
+     "resources": ["secrets", "pods", "pods/exec", "pods/attach", "replicationcontrollers"]},
+    {"apiGroups": ["apps", "batch"], "verbs": _ALL, "resources": ["*"]},
+]  # fmt: skip
+# Every cluster has these, so manifests bind them without holding them (Kubernetes, default roles);
+# of editors as much as is asked about here.
+DEFAULT_ROLES: dict[str, list[Object]] = {
+    "cluster-admin": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    "admin": _OF_EDITORS, "edit": _OF_EDITORS,
+}  # fmt: skip
 # No name can match these requests, so a rule limited to names never grants them.
 _NAMELESS = {"create", "deletecollection"}
 _ACCOUNT = "system:serviceaccount:"
@@ -44,8 +57,8 @@ def grants(
     asks: list[Ask],
     named: Callable[[Ask, str], bool] = lambda _ask, _name: True,
 ) -> list[Grant]:
-    """Everyone who may do any of `asks` in a namespace. `named` decides whether a grant on one
-    object name counts. Unreadable when a kind of RBAC was not gathered."""
+    """Everyone who may do any of `asks` in a namespace, as far as roles and bindings are there:
+    `whole` tells whether all are. `named` decides whether a grant on one object name counts."""
     roles = view.once(_Roles)
     found = []
     for kind, binding in _bindings(view, namespace):
@@ -67,6 +80,12 @@ def grants(
     return found
 
 
+def whole(view: View) -> None:
+    """Unreadable when a kind of RBAC was not gathered whole, so that somebody may be missing."""
+    for kind in KINDS:
+        view.objects(kind)
+
+
 @dataclass(frozen=True)
 class Bound:
     """One entry of a binding that names a subject, in any namespace, with what it grants."""
@@ -78,7 +97,7 @@ class Bound:
 
 
 def bound(view: View, subjects: set[str]) -> list[Bound]:
-    """Every binding that names one of these subjects."""
+    """Every binding that names one of these subjects, as far as bindings are there."""
     roles, found = view.once(_Roles), []
     for kind, binding in _bindings(view, None):
         home, ref = namespace_of(binding), binding.get("roleRef") or {}
@@ -92,9 +111,9 @@ def bound(view: View, subjects: set[str]) -> list[Bound]:
 
 
 def _bindings(view: View, namespace: str | None) -> Iterator[tuple[str, Object]]:
-    for each in view.objects("ClusterRoleBinding"):
+    for each in view.partly("ClusterRoleBinding"):
         yield "ClusterRoleBinding", each
-    for each in view.objects("RoleBinding", namespace):
+    for each in view.partly("RoleBinding", namespace):
         yield "RoleBinding", each
 
 
@@ -102,7 +121,9 @@ class _Roles:
     """Roles by name, with what aggregation adds to them."""
 
     def __init__(self, view: View) -> None:
-        self._cluster = {str(r["metadata"]["name"]): r for r in view.objects("ClusterRole")}
+        self._cluster = {str(r["metadata"]["name"]): r for r in view.partly("ClusterRole")}
+        lacks = view.snapshot.source == "manifests" or "ClusterRole" in view.snapshot.unread
+        self._default = DEFAULT_ROLES if lacks else {}
         self._view = view
         self._known: dict[tuple[str, str, str], list[Object]] = {}
 
@@ -111,8 +132,9 @@ class _Roles:
         key = (kind, namespace if kind == "Role" else "", name)
         if key not in self._known:
             if kind == "Role":
-                role = self._view.find("Role", namespace, name)
-                self._known[key] = list((role or {}).get("rules") or [])
+                mine = self._view.partly("Role", namespace)
+                named = (each for each in mine if each["metadata"]["name"] == name)
+                self._known[key] = list(next(named, {}).get("rules") or [])
             else:
                 self._known[key] = self._aggregated(name, set())
         return self._known[key]
@@ -120,7 +142,7 @@ class _Roles:
     def _aggregated(self, name: str, seen: set[str]) -> list[Object]:
         role = self._cluster.get(name)
         if role is None or name in seen:
-            return []
+            return self._default.get(name, [])
         seen.add(name)
         rules = list(role.get("rules") or [])
         selectors = (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or []

@@ -6,7 +6,10 @@ for the rules to say.
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 
+from acpchaos.check.posture import cilium
 from acpchaos.check.posture.netpol import (
     NAME_LABEL,
     Allow,
@@ -18,8 +21,9 @@ from acpchaos.check.posture.netpol import (
     rules_for,
     selecting,
 )
+from acpchaos.check.posture.overriding import deciding, namespace_labels
 from acpchaos.check.posture.parts import joined
-from acpchaos.check.posture.rule import Finding, Judgement
+from acpchaos.check.posture.rule import Finding, Judgement, Unreadable
 from acpchaos.check.posture.view import Pods, View, pods_of, selects
 from acpchaos.record.snapshot import Object
 
@@ -49,8 +53,27 @@ class Reach:
         """Policies of a namespace; Unreadable when they were not gathered."""
         if namespace not in self._policies:
             found = self._view.objects("NetworkPolicy", namespace)
-            self._policies[namespace] = [policy_of(each) for each in found]
+            own = [policy_of(each) for each in found]
+            self._policies[namespace] = [*own, *self._of_cilium(namespace)]
         return self._policies[namespace]
+
+    def _of_cilium(self, namespace: str) -> list[Policy]:
+        """Those of Cilium's policies that can be read; `understood` tells of the others."""
+        found: list[Policy] = []
+        for kind in cilium.KINDS:
+            for each in self._view.partly(kind):
+                labels = namespace_labels(self._view, namespace)
+                with suppress(*cilium.UNREAD):
+                    found += cilium.policies_of(kind, each, namespace, labels)
+        return found
+
+    def understood(self, pods: Pods, direction: Direction) -> Judgement:
+        """No finding; Unreadable when a policy of another maker may decide over these pods."""
+        isolated = self.rules(pods, direction) is not None
+        if found := deciding(self._view, pods, direction, isolated=isolated):
+            names = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if found[3:] else "")
+            raise Unreadable(f"{names} may decide over {pods}, and is not understood")
+        return Judgement()
 
     def selecting(self, pods: Pods) -> list[Policy]:
         """Policies that select a workload's pods."""
@@ -70,8 +93,10 @@ class Reach:
         `allow` is what their policy should hold."""
         rules = self.rules(pods, direction)
         if rules is None:
+            self.understood(pods, direction)
             return exposed(pods, direction, allow)
-        return _each_peer(pods, rules, bad, want, remedy)
+        peers = partial(_each_peer, pods, rules, bad, want, remedy)
+        return joined([peers, partial(self.understood, pods, direction)])
 
     def namespaces(self, peer: Peer) -> set[str]:
         """Names of the namespaces that a peer's selector takes, EVERY for all that there may be;

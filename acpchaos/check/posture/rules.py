@@ -11,6 +11,7 @@ from acpchaos.check.posture import (
     exposure,
     faas,
     flags,
+    identity,
     leaks,
     lifecycle,
     network,
@@ -24,8 +25,8 @@ from acpchaos.check.posture import (
 from acpchaos.check.posture.rule import Rule, registered
 
 MODULES = (
-    access, certificates, containers, defaults, exposure, faas, flags, leaks, lifecycle, network,
-    providers, repositories, secrets, stores, tls, unsafe,
+    access, certificates, containers, defaults, exposure, faas, flags, identity, leaks, lifecycle,
+    network, providers, repositories, secrets, stores, tls, unsafe,
 )  # fmt: skip
 
 

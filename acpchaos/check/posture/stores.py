@@ -11,9 +11,13 @@ from acpchaos.check.posture.parts import joined
 from acpchaos.check.posture.probing import blocked, enforcement
 from acpchaos.check.posture.reach import Reach, from_pods, only
 from acpchaos.check.posture.rule import Judgement, NotHere, rule
-from acpchaos.check.posture.view import Pods, View
+from acpchaos.check.posture.view import Pods, View, containers
 from acpchaos.record.snapshot import Object
 
+# Ports to try where a store has them (the vendor's charts).
+_PORTS = {
+    "redis": (6379, 16379), "sql": (26257, 5432, 8080, 8008), "analytics": (5432, 8008, 8081),
+}  # fmt: skip
 # Ports where exporters of Redis and PostgreSQL and CockroachDB itself show their metrics.
 _EXPORTERS: set[int | str] = {9121, 9187, 8080, "metrics", "http-metrics"}
 
@@ -38,6 +42,7 @@ def closed(view: View) -> Judgement:
             partial(enforcement, view),
             *(partial(_sources, view, reach, pods) for pods in view.neighbours),
             *(partial(_foreign, view, store) for store in running),
+            *(partial(_every_port, view, pods) for pods in view.neighbours),
         ]
     )
 
@@ -68,6 +73,14 @@ def _bad_source(view: View, reach: Reach, allow: Allow, peer: Peer | None) -> st
 def _foreign(view: View, store: str) -> Judgement:
     names = view.probes(f"foreign {store}:")
     return blocked(view, names, "blocked from a foreign namespace", f"see the policy of {store}")
+
+
+def _every_port(view: View, pods: Pods) -> Judgement:
+    """Unreadable when a port that the vendor's table names and the store declares was not tried."""
+    every = [port for each in containers(pods) for port in each.spec.get("ports") or []]
+    declared = {port.get("containerPort") for port in every}
+    tried = [f"foreign {pods.role}:{number}" for number in _PORTS[pods.role] if number in declared]
+    return Judgement(read=tuple(f"probe {name}" for name in tried if view.probe(name)))
 
 
 @rule(

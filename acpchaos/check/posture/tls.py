@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from acpchaos.check.posture.certificates import pods_seen, services_of
+from acpchaos.check.posture.exposure import other_routes
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, rule
 from acpchaos.check.posture.view import Pods, View, containers, dig, label
@@ -33,6 +34,7 @@ _UPSTREAM_TLS = "projectcontour.io/upstream-protocol.tls"
 def tls_on(view: View) -> Judgement:
     parts: list[Part] = [partial(_listens, view, pods) for pods in view.acp]
     parts += [partial(_ingresses, view), partial(_proxies, view)]
+    parts.append(partial(other_routes, view, view.scope.namespace))
     return joined([*parts, partial(pods_seen, view), partial(_outside, view)])
 
 

@@ -87,8 +87,8 @@ def unsafe_switches(view: View) -> Judgement:
         for each in containers(pods):
             parts += [
                 partial(_checked, partial(_flags, view, each), str(pods)),
-                *(partial(_checked, partial(_file, view, each, path.text), "")
-                  for path in doors.paths(view, each)),
+                *(partial(_checked, partial(_file, view, each, path), "")
+                  for path in doors.settings_files(view, each)),
                 *(partial(_checked, partial(_variable, each, found), "")
                   for found in doors.environment(view, each)),
                 partial(legible, view, each),

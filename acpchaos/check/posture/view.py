@@ -16,7 +16,15 @@ from acpchaos.check.posture.rule import NotHere, Unreadable
 from acpchaos.check.posture.workload import Container, Door, Pods, containers, pods_of, repository
 from acpchaos.record.snapshot import Answer, Object, Probe, Served, Snapshot, WorkloadRef
 
+_LASTING = ("Deployment", "StatefulSet", "DaemonSet")
+_ROLES = {"Job": "job", "CronJob": "job"}
 PRIMARY = "-primary"  # Flagger serves from a copy of the Deployment under this name
+
+
+def _is_over(pod: Object) -> bool:
+    """Whether a pod has ended or is being deleted."""
+    ended = dig(pod, "status.phase") in ("Succeeded", "Failed")
+    return ended or bool(pod["metadata"].get("deletionTimestamp"))
 
 
 class View:
@@ -90,23 +98,79 @@ class View:
 
     @cached_property
     def jobs(self) -> list[Pods]:
-        """Jobs and CronJobs in ACP's namespace that run ACP's image."""
-        images = {repository(each.image) for p in self.acp for each in containers(p)}
+        """What else runs ACP's image in its namespace: Jobs and CronJobs, and under the role
+        `other` workloads and single pods that the profile does not name."""
+        images, named = self._images(), {str(pods) for pods in self.acp}
+        every = [
+            pods
+            for kind in ("Job", "CronJob", *_LASTING, "Pod")
+            for pods in self._all_of(kind, self.scope.namespace, _ROLES.get(kind, "other"))
+        ]
         return [
             pods
-            for kind in ("Job", "CronJob")
-            for pods in self._of_kind(kind, self.scope.namespace, "job")
-            if any(repository(c.image) in images for c in containers(pods))
+            for pods in every
+            if str(pods) not in named
+            and any(repository(c.image) in images for c in containers(pods))
         ]
+
+    def _images(self) -> set[str]:
+        """Images of the containers that the profile names; of all, where it names none."""
+        found = set[str]()
+        for pods in self.acp:
+            every = containers(pods)
+            name = self.scope.workloads[pods.role].container
+            mine = [each for each in every if each.name == name and not each.init] or every
+            found |= {repository(each.image) for each in mine}
+        return found
 
     @cached_property
     def faas(self) -> list[Pods]:
-        """Workloads in the namespace of functions; empty when there is none."""
+        """Workloads and single pods in the namespace of functions; empty when there is none."""
         return [
             pods
-            for kind in ("Deployment", "StatefulSet")
-            for pods in self._of_kind(kind, self.scope.faas_namespace, "faas")
+            for kind in (*_LASTING, "Job", "CronJob", "Pod")
+            for pods in self._all_of(kind, self.scope.faas_namespace, "faas")
+            if kind != "Job" or not pods.object["metadata"].get("ownerReferences")
         ]
+
+    def _all_of(self, kind: str, namespace: str, role: str) -> list[Pods]:
+        """Workloads of a kind; of pods those that no workload made."""
+        if kind != "Pod":
+            return self._of_kind(kind, namespace, role)
+        gathered = self.partly if self.snapshot.source == "manifests" else self.objects
+        single = (o for o in gathered(kind, namespace) if not o["metadata"].get("ownerReferences"))
+        return [pods_of(kind, o, role) for o in single if not _is_over(o)]
+
+    def injected(self, workloads: Iterable[Pods]) -> list[Pods]:
+        """Containers that running pods have and their workloads do not, as a mesh or an agent puts
+        them there: each once, under the pod that was seen first. None in manifests."""
+        if self.snapshot.source == "manifests":
+            return []
+        found: dict[tuple[str, str], Pods] = {}
+        for owner in workloads:
+            if owner.kind == "Pod":
+                continue
+            known = {each.name for each in containers(owner)}
+            for pod in self._running(owner):
+                spec = pod["spec"]
+                more = {
+                    key: [each for each in spec.get(key) or [] if each.get("name") not in known]
+                    for key in ("initContainers", "containers")
+                }
+                for key, each in ((key, each) for key, some in more.items() for each in some):
+                    alone = {**spec, "initContainers": [], "containers": [], key: [each]}
+                    made = pods_of("Pod", {**pod, "spec": alone}, owner.role)
+                    found.setdefault((str(owner), str(each.get("name"))), made)
+        return list(found.values())
+
+    def _running(self, owner: Pods) -> list[Object]:
+        """Pods with the labels that a workload's selector asks for."""
+        selector = dig(owner.object, "spec.selector")
+        if not selector:
+            return []
+        every = self.objects("Pod", owner.namespace)
+        return [o for o in every if selects(selector, o["metadata"].get("labels") or {})
+                and not _is_over(o)]  # fmt: skip
 
     @cached_property
     def neighbours(self) -> list[Pods]:
