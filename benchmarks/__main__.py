@@ -9,7 +9,18 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from benchmarks import clients, freezes, lateness, listing, outages, peer, recording, review, watching
+from benchmarks import (
+    clients,
+    freezes,
+    judging,
+    lateness,
+    listing,
+    outages,
+    peer,
+    recording,
+    review,
+    watching,
+)
 from benchmarks.table import Row, exit_code, show
 
 RUNS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
@@ -20,6 +31,7 @@ RUNS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "P6": lambda to: recording.run(20_000 if to.quick else 100_000, rounds=1 if to.quick else 5),
     "P7": lambda to: listing.run(1000 if to.quick else listing.PODS, rounds=1 if to.quick else 3),
     "P8": lambda to: watching.run(4000 if to.quick else 60_000, cuts=8 if to.quick else 24),
+    "P10": lambda to: judging.run(600_000 if to.quick else judging.ROWS),
     "R1": lambda to: outages.run(to.r1 or (6 if to.quick else 300)),
     "R2": lambda to: outages.run_sham(to.r2 * 3600 or (5.0 if to.quick else 600.0)),
     "H1": lambda to: review.run(rounds=1 if to.quick else 5),

@@ -6,9 +6,10 @@ outage is within it, and is broken only if the shortest possible one is not.
 """
 
 import math
-from collections import defaultdict
+from collections.abc import Sequence
 
 from acpchaos.check.answer import answer, unproven
+from acpchaos.check.counts import by_flow, first_failed
 from acpchaos.check.endpoints import streams
 from acpchaos.check.outage import Outage, read
 from acpchaos.check.verdict import Verdict
@@ -31,7 +32,7 @@ def error_ratio(run: Run, max_ratio: float, flow: str = "") -> Verdict:
     needed = math.ceil(1 / max_ratio) if max_ratio > 0 else 1
     if len(due) < needed:
         return unproven(f"only {len(due)} requests were due, {needed} are needed to tell the ratio")
-    flows = _failed_by_flow(due)
+    flows = by_flow(due)
     failed = sum(bad for bad, _ in flows.values())
     ratio = failed / len(due)
     name, (bad, of) = max(flows.items(), key=lambda item: (item[1][0] / item[1][1], item[0]))
@@ -68,7 +69,9 @@ def longest_gap(run: Run, max_s: float, source: str = "prober", flow: str = "") 
     return _within(run, {f"{source} {flow}".strip(): requests}, window, max_s)
 
 
-def _within(run: Run, kinds: dict[str, list[Request]], window: Window, budget_s: float) -> Verdict:
+def _within(
+    run: Run, kinds: dict[str, Sequence[Request]], window: Window, budget_s: float
+) -> Verdict:
     """Judge the worst outage over all kinds of requests against the budget."""
     steady = phase(run, "steady")
     readings = {kind: read(requests, window, steady) for kind, requests in kinds.items()}
@@ -114,15 +117,6 @@ def _where(run: Run, outage: Outage) -> tuple[str, ...]:
     )
 
 
-def _failed_by_flow(due: list[Request]) -> dict[str, tuple[int, int]]:
-    """(failed, all) by flow."""
-    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for request in due:
-        counts[request.flow][0] += bool(request.error)
-        counts[request.flow][1] += 1
-    return {flow: (bad, of) for flow, (bad, of) in counts.items()}
-
-
-def _first_failures(run: Run, due: list[Request], most: int = 5) -> tuple[str, ...]:
-    failed = [request for request in due if request.error][:most]
+def _first_failures(run: Run, due: Sequence[Request], most: int = 5) -> tuple[str, ...]:
+    failed = first_failed(due, most)
     return tuple(f"{moment(run, r.t_ns)}: {r.flow} {r.step} {r.error}" for r in failed)

@@ -6,6 +6,7 @@ the prober asks, each by itself, and the load as a whole.
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from acpchaos.check.binomial import Share, share
@@ -49,7 +50,7 @@ class Step(NamedTuple):
     failed: Share
 
 
-def streams(run: Run) -> dict[str, list[Request]]:
+def streams(run: Run) -> dict[str, Sequence[Request]]:
     """Requests by endpoint, in order of name, the load last."""
     probes = run.requests("prober")
     found = {f"prober {flow}": run.requests("prober", flow)
@@ -66,7 +67,7 @@ def endpoints(run: Run) -> list[Endpoint]:
     return [_endpoint(run, name, requests, window) for name, requests in streams(run).items()]
 
 
-def _endpoint(run: Run, name: str, requests: list[Request], window: Window) -> Endpoint:
+def _endpoint(run: Run, name: str, requests: Sequence[Request], window: Window) -> Endpoint:
     steady = phase(run, "steady")
     seen = answered(requests, window)
     failed = share(sum(bool(request.error) for request in seen), len(seen))
@@ -89,7 +90,7 @@ def _spent(failed: Share, window: Window) -> tuple[float, float]:
 
 
 def _return(
-    run: Run, seen: list[Request], impaired: Reading | None, before: list[Request]
+    run: Run, seen: Sequence[Request], impaired: Reading | None, before: Sequence[Request]
 ) -> Return | None:
     since_ns = struck_ns(run)
     if since_ns is None or impaired is None:
@@ -104,7 +105,7 @@ def _return(
     )
 
 
-def _first(seen: list[Request], bad_ns: list[int]) -> Span | None:
+def _first(seen: Sequence[Request], bad_ns: list[int]) -> Span | None:
     """Between the last failure before it and the arrival of the first good answer to what was
     sent after the first failure."""
     first_ns = min(bad_ns)
@@ -125,7 +126,7 @@ def _sustained(impaired: Reading, since_ns: int) -> Span | None:
     return max(each.end for each in relapses)
 
 
-def _quick_ns(seen: list[Request], before: list[Request], since_ns: int) -> int | None:
+def _quick_ns(seen: Sequence[Request], before: Sequence[Request], since_ns: int) -> int | None:
     """When the last answer came that was part of a slow group of BASELINE_ANSWERS; None while the
     record ends slowly or there is no baseline. Failures count as endless."""
     usual = sorted(r.t_ns - r.intended_ns for r in before if not r.error)

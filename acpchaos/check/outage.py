@@ -11,11 +11,15 @@ for "down" (one lucky answer does not split an outage, and one replica of three 
 down), SUSTAINED_RATIO for "impaired" (as good as before, for all who ask).
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from acpchaos.check.counts import failed
+from acpchaos.check.millions import median_step_ns, telling_gaps
 from acpchaos.check.samples import UNKNOWN_NS, Gap, answered, gaps, reaction_ns, samples
 from acpchaos.check.window import NS_PER_S, Window, due_in, seconds
+from acpchaos.record.columns import Many
 from acpchaos.record.events import Request
 
 SERVING_RATIO = 0.2  # down: at most one answer in five is good
@@ -74,7 +78,7 @@ class Reading(NamedTuple):
 
 
 def read(
-    requests: list[Request],
+    requests: Sequence[Request],
     window: Window,
     steady: Window | None,
     ratio: float = SERVING_RATIO,
@@ -86,12 +90,15 @@ def read(
     if not answers:
         return None
     within_ns = reaction_ns(requests, steady)
-    found = samples(requests, within_ns)
-    stretches = [_stretch(gap, window) for gap in gaps(found, ratio, window, within_ns)]
-    due = [request.intended_ns for request in due_in(requests, window)]
+    if isinstance(requests, Many):
+        between = telling_gaps(requests, ratio, window, within_ns)
+    else:
+        between = gaps(samples(requests, within_ns), ratio, window, within_ns)
+    stretches = [_stretch(gap, window) for gap in between]
+    due = due_in(requests, window)
     return Reading(
         answers=len(answers),
-        failed=sum(bool(request.error) for request in answers),
+        failed=failed(answers),
         unsent=len(due) - len(answers),
         cadence_s=_median_step_s(due),
         reaction_s=None if within_ns == UNKNOWN_NS else within_ns / NS_PER_S,
@@ -100,8 +107,10 @@ def read(
     )
 
 
-def _median_step_s(due_ns: list[int]) -> float:
-    steps = sorted(b - a for a, b in pairwise(due_ns))
+def _median_step_s(due: Sequence[Request]) -> float:
+    if isinstance(due, Many):
+        return median_step_ns(due) / NS_PER_S
+    steps = sorted(b.intended_ns - a.intended_ns for a, b in pairwise(due))
     return steps[len(steps) // 2] / NS_PER_S if steps else 0.0
 
 

@@ -4,10 +4,14 @@ Room: check. All times run from the moment the fault struck; what did not return
 is a failure, never a number.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+
+import numpy as np
 
 from acpchaos.check.answer import answer, not_applicable, unproven
 from acpchaos.check.binomial import share
+from acpchaos.check.counts import failed
 from acpchaos.check.offsets import clock_bound_ns
 from acpchaos.check.outage import Span
 from acpchaos.check.samples import NEVER_SENT
@@ -21,6 +25,7 @@ from acpchaos.check.window import (
     seconds,
     struck_ns,
 )
+from acpchaos.record.columns import Many
 from acpchaos.record.events import Node, Pod, Request
 from acpchaos.record.run import Run
 
@@ -174,7 +179,7 @@ def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
     for name in flows:
         due = due_in(run.requests("load", name), since)
         back, rest = _settled(due)
-        bad = share(sum(bool(request.error) for request in rest), len(rest))
+        bad = share(failed(rest), len(rest))
         wrong = f"{name}: {bad.failed} of {bad.of} requests failed after its return"
         if (back is None and len(due) >= SETTLED) or bad.low > SETTLED_BAD_RATIO:
             why = wrong if back else f"{name} was still failing when the record ended"
@@ -208,8 +213,10 @@ def _bounds_s(run: Run, since_ns: int, back: Span) -> tuple[float, float]:
     return max(0.0, least_s), max(0.0, most_s)
 
 
-def _settled(due: list[Request]) -> tuple[Span | None, list[Request]]:
+def _settled(due: Sequence[Request]) -> tuple[Span | None, Sequence[Request]]:
     """(bounds of the recovery or None, requests from its first good one on)."""
+    if isinstance(due, Many):
+        return _settled_many(due)
     first = 0
     for index, (one, two) in enumerate(pairwise(due)):
         if one.error and two.error:
@@ -223,3 +230,21 @@ def _settled(due: list[Request]) -> tuple[Span | None, list[Request]]:
         return Span(0, 0), rest
     failed_ns = [r.start_ns for r in due[:first] if r.error and r.error != NEVER_SENT]
     return Span(min(max(failed_ns, default=0), rest[0].t_ns), rest[0].t_ns), rest
+
+
+def _settled_many(due: Many) -> tuple[Span | None, Sequence[Request]]:
+    """The same in columns."""
+    bad = due.failed()
+    pairs = np.flatnonzero(bad[:-1] & bad[1:])
+    first = int(pairs[-1]) + 2 if len(pairs) else int(len(bad) > 0 and bad[0])
+    rest = due[first:]
+    if not rest:
+        return None, rest
+    if first == 0:
+        return Span(0, 0), rest
+    before = due[:first]
+    sent = np.flatnonzero(before.failed() & ~before.with_error(NEVER_SENT))
+    columns, back_ns = before.columns, rest[0].t_ns
+    begun = columns.due[sent] + columns.late[sent]
+    last_ns = int(begun.max()) * columns.unit_ns if len(begun) else 0
+    return Span(min(last_ns, back_ns), back_ns), rest

@@ -12,15 +12,17 @@ Room: check. It measures only. A moment is known to a span:
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from acpchaos.check.counts import NEVER_SENT as NEVER_SENT
 from acpchaos.check.window import NS_PER_S, Window, due_in
+from acpchaos.record.columns import Many
 from acpchaos.record.events import Request
 
 HOLD_S = 1.0
 HOLD_ANSWERS = 5
-NEVER_SENT = "never_sent"
 UNKNOWN_NS = 2**62  # no reaction is known: only sending and end of a request bound anything
 
 
@@ -48,20 +50,27 @@ class Gap(NamedTuple):
     wants: list[Sample]
 
 
-def answered(requests: list[Request], window: Window) -> list[Request]:
+def answered(requests: Sequence[Request], window: Window) -> Sequence[Request]:
     """Requests due in the window that were sent, in the order they were due."""
-    return [request for request in due_in(requests, window) if request.error != NEVER_SENT]
+    due = due_in(requests, window)
+    if isinstance(due, Many):
+        sent = ~due.with_error(NEVER_SENT)
+        return due if sent.all() else Many(due.columns.taken(sent))
+    return [request for request in due if request.error != NEVER_SENT]
 
 
-def reaction_ns(requests: list[Request], steady: Window | None) -> int:
+def reaction_ns(requests: Sequence[Request], steady: Window | None) -> int:
     """The longest time a request took before the fault, failed ones included: what took long then
     may take long later."""
     if steady is None:
         return UNKNOWN_NS
-    return max((r.t_ns - r.start_ns for r in answered(requests, steady)), default=UNKNOWN_NS)
+    before = answered(requests, steady)
+    if isinstance(before, Many):
+        return int(before.columns.took.max()) * before.columns.unit_ns if before else UNKNOWN_NS
+    return max((r.t_ns - r.start_ns for r in before), default=UNKNOWN_NS)
 
 
-def samples(requests: list[Request], within_ns: int) -> list[Sample]:
+def samples(requests: Sequence[Request], within_ns: int) -> list[Sample]:
     """Every request that was sent, in the order of sending, which no outcome changes. `within_ns`
     is the reaction."""
     sent = [request for request in requests if request.error != NEVER_SENT]
@@ -119,13 +128,13 @@ def gaps(found: list[Sample], ratio: float, window: Window, within_ns: int) -> l
     bounds = zip(lefts, seen, nexts, [*rights, window.end_ns], strict=True)
     return [
         Gap(left_ns, seen_ns, next_ns, min(right_ns, window.end_ns),
-            [each for each in _sent(wants, seen_ns, next_ns) if each.hi_ns <= next_ns])
+            [each for each in sent_between(wants, seen_ns, next_ns) if each.hi_ns <= next_ns])
         for left_ns, seen_ns, next_ns, right_ns in bounds
         if right_ns > window.begin_ns and left_ns < window.end_ns
     ]  # fmt: skip
 
 
-def _sent(found: list[Sample], from_ns: int, until_ns: int) -> list[Sample]:
+def sent_between(found: list[Sample], from_ns: int, until_ns: int) -> list[Sample]:
     """What was sent between two moments, both included."""
     begin = bisect_left(found, from_ns, key=lambda each: each.sent_ns)
     return found[begin : bisect_right(found, until_ns, key=lambda each: each.sent_ns)]

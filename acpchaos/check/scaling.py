@@ -6,6 +6,7 @@ Room: check. The surge lasts as long as the fault phase. `name` is both the HPA 
 import math
 
 from acpchaos.check.answer import answer, unproven
+from acpchaos.check.counts import failed
 from acpchaos.check.hpa import RESOLUTION_S, tolerance
 from acpchaos.check.sight import ready_at, ready_counts
 from acpchaos.check.verdict import Verdict
@@ -86,8 +87,8 @@ def latency_recovers(run: Run, p95_ms: float, tail_s: float = 20.0) -> Verdict:
         return unproven(f"only {offered:.1f} of {planned:g} requests/s offered when it was judged")
     waits_ms = sorted(math.inf if r.error else (r.t_ns - r.intended_ns) / 1e6 for r in due)
     seen_ms = waits_ms[math.ceil(0.95 * len(waits_ms)) - 1]
-    failed = sum(bool(request.error) for request in due)
-    why = f"{len(due)} requests in the last {tail.length_s:.0f} s of the surge, {failed} failed"
+    bad = failed(due)
+    why = f"{len(due)} requests in the last {tail.length_s:.0f} s of the surge, {bad} failed"
     measured = "endless" if math.isinf(seen_ms) else seen_ms
     return answer(seen_ms <= p95_ms, why, measured, p95_ms, "ms")
 
@@ -105,14 +106,14 @@ def scales_in(run: Run, name: str, max_error_ratio: float) -> Verdict:
     due = due_in(run.requests("load"), recovery)
     if len(due) < ENOUGH_FOR_RATIO:
         return unproven(f"only {len(due)} requests were due after the surge")
-    failed = sum(bool(request.error) for request in due)
-    ratio = failed / len(due)
+    bad = failed(due)
+    ratio = bad / len(due)
     back = [each for each in sights if each.t_ns >= surge.end_ns and each.desired <= start.desired]
     ready = len(ready_at(run, name, run.end_ns))
     why = f"{peak} replicas at the peak, {sights[-1].desired} wanted and {ready} ready at the end"
     if back:
         why += f", back to {start.desired} after {seconds(surge.end_ns, back[0].t_ns):.0f} s"
-    why += f"; {failed} of {len(due)} requests failed meanwhile"
+    why += f"; {bad} of {len(due)} requests failed meanwhile"
     held = bool(back) and 0 < ready < peak and ratio <= max_error_ratio
     return answer(held, why, ratio, max_error_ratio, "ratio")
 

@@ -7,6 +7,7 @@ must not know how tokens were minted or looked at.
 from collections import Counter, defaultdict
 
 from acpchaos.check.answer import answer, unproven
+from acpchaos.check.counts import failed
 from acpchaos.check.fates import BROKEN, Fate, Followed, followed, undecided
 from acpchaos.check.losses import ONCE, REQUIRED, RULES, Rule
 from acpchaos.check.verdict import Verdict
@@ -93,7 +94,7 @@ def new_flows_work(run: Run, min_successes: float = 3) -> Verdict:
         due = due_in(run.requests("load", flow), window)
         if len(due) < min_successes:
             return unproven(f"{flow}: only {len(due)} requests were due in the recovery phase")
-        good[flow] = sum(not request.error for request in due)
+        good[flow] = len(due) - failed(due)
     flow, fewest = min(good.items(), key=lambda item: (item[1], item[0]))
     why = f"fewest good answers after recovery: {flow}, {fewest}"
     return answer(fewest >= min_successes, why, fewest, min_successes, "good answers")

@@ -6,11 +6,12 @@ meanwhile, all changes undone. It must not know what the run's claims are.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
+from acpchaos.check.counts import by_flow, failed, flows_begun, unsent
 from acpchaos.check.offsets import apart
 from acpchaos.check.physics import impossible
-from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.window import NS_PER_S, Window, disturbed, due_in, phase
 from acpchaos.record.events import STOPPED, Fault, Gap, Health, Observation, Request, Undo, Witness
 from acpchaos.record.run import PHASES, Run
@@ -99,15 +100,15 @@ def _steady_load(run: Run) -> list[str]:
         return ["run.json does not name the flows of the load"]
     due = due_in(run.requests("load"), steady)
     lines = _too_thin(due, steady, run.scenario.load.rate_per_s)
-    good = Counter(request.flow for request in due if not request.error)
+    good = Counter({flow: of - bad for flow, (bad, of) in by_flow(due).items()})
     lines += [
         f"flow {flow} succeeded {good[flow]} times before the fault, {STEADY_SUCCESSES} are needed"
         for flow, weight in sorted(mix.items())
         if weight > 0 and good[flow] < STEADY_SUCCESSES
     ]
-    failed = sum(bool(request.error) for request in due)
-    if failed > STEADY_ERROR_RATIO * len(due):
-        lines.append(f"{failed} of {len(due)} requests failed before any fault")
+    bad = failed(due)
+    if bad > STEADY_ERROR_RATIO * len(due):
+        lines.append(f"{bad} of {len(due)} requests failed before any fault")
     return lines
 
 
@@ -119,30 +120,23 @@ def _load_meanwhile(run: Run) -> list[str]:
     requests = run.requests("load")
     lines = _too_thin(due_in(requests, fault), fault, run.scenario.load.rate_per_s)
     due = due_in(requests, whole)
-    unsent = sum(request.error == NEVER_SENT for request in due)
-    if unsent > NEVER_SENT_RATIO * len(due):
-        lines.append(f"{unsent} of {len(due)} requests were due but never sent")
+    missing = unsent(due)
+    if missing > NEVER_SENT_RATIO * len(due):
+        lines.append(f"{missing} of {len(due)} requests were due but never sent")
     return lines
 
 
-def _too_thin(due: list[Request], window: Window, planned_per_s: float) -> list[str]:
+def _too_thin(due: Sequence[Request], window: Window, planned_per_s: float) -> list[str]:
     """The offered rate in flows per second against the plan."""
     if window.length_s <= 0:
         return ["a phase has no length"]
-    offered = _flows_begun(due) / window.length_s
+    offered = flows_begun(due) / window.length_s
     if offered >= OFFERED_RATIO * planned_per_s:
         return []
     return [
         f"load too thin: {offered:.1f} of {planned_per_s:g} flows/s offered in "
         f"{window.length_s:.0f} s"
     ]
-
-
-def _flows_begun(due: list[Request]) -> int:
-    """Flows in a stretch: requests of one session and flow are its steps; without a session each
-    request is a flow."""
-    sessions = {(request.flow, request.session) for request in due if request.session}
-    return len(sessions) + sum(not request.session for request in due)
 
 
 def _prober(run: Run) -> list[str]:

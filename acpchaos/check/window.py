@@ -3,8 +3,10 @@
 Room: check. It must not judge. All times are nanoseconds of the record.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from acpchaos.record.columns import Many
 from acpchaos.record.events import Fault, Request
 from acpchaos.record.run import Run
 
@@ -49,8 +51,10 @@ def struck_ns(run: Run) -> int | None:
     return None
 
 
-def due_in(requests: list[Request], window: Window) -> list[Request]:
+def due_in(requests: Sequence[Request], window: Window) -> Sequence[Request]:
     """Requests that were due in the window, in the order they were due."""
+    if isinstance(requests, Many):
+        return requests.due_in(*window)
     due = [request for request in requests if window.holds(request.intended_ns)]
     return sorted(due, key=lambda request: (request.intended_ns, request.t_ns))
 

@@ -1,13 +1,13 @@
 """Requests column by column: an hour of 5,000 a second is 18 million, too many for objects.
 
-Room: record. One order, whatever they were read from: by when they were due, their end, their
-begin, then by name. It must not know files or how requests are judged.
+Room: record. One order, whatever they were read from: by source, when they were due, their end,
+their begin, then by name. It must not know files or how requests are judged.
 """
 
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -56,13 +56,21 @@ class Requests:
         return len(self.due)
 
     def taken(self, rows: Any) -> "Requests":
-        """The rows that a slice, a mask or an index picks; a slice copies nothing."""
-        return replace(
-            self, due=self.due[rows], late=self.late[rows], took=self.took[rows],
-            source=self.source.taken(rows), flow=self.flow.taken(rows), step=self.step.taken(rows),
-            error=self.error.taken(rows), status=self.status[rows],
-            session=self.session.taken(rows), session_no=self.session_no[rows],
-        )  # fmt: skip
+        """The rows that a slice, a mask or an index picks. Each column is picked when it is first
+        asked for, most never; a slice copies nothing."""
+        found = object.__new__(Requests)
+        found.__dict__.update(unit_ns=self.unit_ns, _of=(self, rows))
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        """A column that has not been picked yet."""
+        if name.startswith("_") or name not in self.__dataclass_fields__:
+            raise AttributeError(name)
+        of, rows = self.__dict__["_of"]
+        column = getattr(of, name)
+        picked = column.taken(rows) if isinstance(column, Names) else column[rows]
+        self.__dict__[name] = picked
+        return picked
 
     def rows(self) -> list[Request]:
         """As events, in the same order."""
@@ -85,6 +93,53 @@ class Requests:
                 *columns, strict=True
             )
         ]  # fmt: skip
+
+
+class Many(Sequence[Request]):
+    """Requests of one source as a sequence, in the order they were due, then of their end. It makes
+    an event only of what is looked at one by one; whoever counts asks the columns."""
+
+    BLOCK = 10_000
+
+    def __init__(self, columns: Requests) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @overload
+    def __getitem__(self, at: int) -> Request: ...
+    @overload
+    def __getitem__(self, at: slice) -> "Many": ...
+    def __getitem__(self, at: int | slice) -> "Request | Many":
+        if isinstance(at, slice):
+            return Many(self.columns.taken(at))
+        at = range(len(self))[at]
+        return self.columns.taken(slice(at, at + 1)).rows()[0]
+
+    def __iter__(self) -> Iterator[Request]:
+        for begin in range(0, len(self), self.BLOCK):
+            yield from self.columns.taken(slice(begin, begin + self.BLOCK)).rows()
+
+    def due_in(self, begin_ns: int, end_ns: int) -> "Many":
+        """Those due from `begin_ns` up to but without `end_ns`; nothing is copied."""
+        unit, due = self.columns.unit_ns, self.columns.due
+        first, after = (np.searchsorted(due, -(-edge // unit)) for edge in (begin_ns, end_ns))
+        return Many(self.columns.taken(slice(first, after)))
+
+    def of_flow(self, flow: str) -> "Many":
+        """Those of one flow."""
+        return Many(self.columns.taken(self.columns.flow.codes == self.columns.flow.code(flow)))
+
+    def failed(self) -> Numbers:
+        """A mask: which have an error."""
+        code = self.columns.error.code("")
+        return self.columns.error.codes != code if code >= 0 else np.ones(len(self), dtype=bool)
+
+    def with_error(self, error: str) -> Numbers:
+        """A mask: which have this error."""
+        code = self.columns.error.code(error)
+        return self.columns.error.codes == code if code >= 0 else np.zeros(len(self), dtype=bool)
 
 
 class Gathering:
@@ -131,8 +186,8 @@ class Gathering:
             status=np.frombuffer(self._status, dtype=np.int32).astype(np.int32),
             session=session, session_no=np.frombuffer(self._session_no, dtype=np.int32),
         )  # fmt: skip
-        keys = (session.codes, error.codes, step.codes, flow.codes, source.codes, found.session_no)
-        return found.taken(np.lexsort((found.status, *keys, start, end, due)))
+        keys = (session.codes, error.codes, step.codes, flow.codes, found.session_no)
+        return found.taken(np.lexsort((found.status, *keys, start, end, due, source.codes)))
 
 
 def gathered(requests: Iterable[Request]) -> Requests:

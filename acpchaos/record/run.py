@@ -7,17 +7,18 @@ not know how a run is judged.
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 
 from acpchaos.errors import UsageError
 from acpchaos.record import history
-from acpchaos.record.columns import Requests
+from acpchaos.record.columns import Many, Requests
 from acpchaos.record.events import AnyEvent, Event, Phase, Request
 from acpchaos.record.journal import Journal, gap_of, read_journal
 from acpchaos.scenario import Scenario
@@ -26,6 +27,7 @@ E = TypeVar("E", bound=Event)
 
 # What a run depends on beside this project: told by the doctor, recorded in run.json.
 PACKAGES = ("chaostoolkit", "chaostoolkit-lib", "kubernetes", "locust", "pytest")
+MANY = 200_000  # requests; beyond that they stay columns
 PHASES = ("gate", "steady", "fault", "recovery", "after", "end")
 
 
@@ -99,7 +101,8 @@ class RunFolder:
 class Run:
     """A recorded run in memory: events sorted by time, and the few questions all checks ask.
 
-    Requests may come as events, or as the columns of a sealed history.
+    Requests may come as events, or as the columns of a sealed history. More than MANY of them stay
+    columns, and are not among `events`; whatever is judged, it is judged alike.
     """
 
     def __init__(
@@ -107,15 +110,26 @@ class Run:
     ) -> None:
         self.meta = meta
         self.scenario = meta.scenario
-        told = [*events, *history.rows()] if history is not None else events
+        self._many: dict[str, Many] = {}
+        told = list(events)
+        if history is not None and len(history) > MANY and not _has_requests(told):
+            self._many = _by_source(history)
+        elif history is not None:
+            told += history.rows()
         self.events: list[AnyEvent] = sorted(told, key=lambda event: event.t_ns)
 
     def of(self, kind: type[E]) -> list[E]:
         """All events of one kind, in order of time."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    def requests(self, source: str | None = None, flow: str | None = None) -> list[Request]:
-        """Requests, in order of their end, narrowed to a source and a flow."""
+    def requests(self, source: str | None = None, flow: str | None = None) -> Sequence[Request]:
+        """Requests, in order of their end (of MANY, in the order they were due), narrowed to a
+        source and a flow."""
+        if self._many and source is not None:
+            many = self._many.get(source)
+            if many is None:
+                return []
+            return many if flow is None else many.of_flow(flow)
         return [
             request
             for request in self._requests
@@ -134,11 +148,34 @@ class Run:
     @property
     def end_ns(self) -> int:
         """Time of the last event; 0 for an empty record."""
-        return self.events[-1].t_ns if self.events else 0
+        return max([each.t_ns for each in self.events[-1:]] + [self._last_ns], default=0)
+
+    @cached_property
+    def _last_ns(self) -> int:
+        """The latest end of many requests."""
+        ends_ns = [
+            int((c.due + c.late + c.took).max()) * c.unit_ns
+            for c in (many.columns for many in self._many.values())
+        ]
+        return max(ends_ns, default=0)
 
     @cached_property
     def _requests(self) -> list[Request]:
-        return self.of(Request)
+        found = [request for many in self._many.values() for request in many] + self.of(Request)
+        return sorted(found, key=lambda request: request.t_ns) if self._many else found
+
+
+def _has_requests(events: list[AnyEvent]) -> bool:
+    return any(isinstance(event, Request) for event in events)
+
+
+def _by_source(history: Requests) -> dict[str, Many]:
+    """Each source's requests; they lie together, so nothing is copied."""
+    found = {}
+    for code, source in enumerate(history.source.words):
+        first, after = np.searchsorted(history.source.codes, [code, code + 1])
+        found[source] = Many(history.taken(slice(first, after)))
+    return found
 
 
 def load_run(path: Path) -> Run:
@@ -154,11 +191,12 @@ def load_run(path: Path) -> Run:
         events += reading.events
         if reading.torn_since_ns is not None:
             torn.append((file, reading.torn_since_ns))
-    run = Run(meta, events, history.read(folder.history) if kept else None)
+    requests = history.read(folder.history) if kept else None
+    run = Run(meta, events, requests)
     if not torn:
         return run
     gaps = [gap_of(file, since_ns, run.end_ns) for file, since_ns in torn]
-    return Run(meta, [*run.events, *gaps])
+    return Run(meta, [*events, *gaps], requests)
 
 
 def checkout_state(root: Path) -> tuple[str, bool]:

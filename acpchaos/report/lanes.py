@@ -5,7 +5,7 @@ fault bands are the chart's. Good and bad differ by shape as well as colour: bad
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -68,7 +68,7 @@ def _ceiling(value: float) -> float:
         size *= 10
 
 
-def requests_lane(scale: TimeScale, requests: list[Request], title: str, height: float) -> Lane:
+def requests_lane(scale: TimeScale, requests: Sequence[Request], title: str, height: float) -> Lane:
     """Good and bad requests stacked, each counted when it was due, so an outage shows whole."""
     width_ns = bucket_ns(scale)
     good: Counter[int] = Counter()
@@ -98,7 +98,7 @@ def requests_lane(scale: TimeScale, requests: list[Request], title: str, height:
     return Lane(title, note, height, body, f"{top:g}", f"{sum(bad.values())} bad")
 
 
-def latency_lane(scale: TimeScale, requests: list[Request], height: float = 56) -> Lane:
+def latency_lane(scale: TimeScale, requests: Sequence[Request], height: float = 56) -> Lane:
     """95th percentile per second of good requests, from when each was due until answered."""
     seconds: defaultdict[int, list[float]] = defaultdict(list)
     for request in requests:
@@ -125,7 +125,7 @@ def _milliseconds(value_ms: float) -> str:
     return f"{value_ms / 1000:g} s" if value_ms >= 1000 else f"{value_ms:g} ms"
 
 
-def prober_lane(scale: TimeScale, requests: list[Request], title: str, note: str) -> Lane:
+def prober_lane(scale: TimeScale, requests: Sequence[Request], title: str, note: str) -> Lane:
     """Every probe of one endpoint as a tick: short and light when good, full height when bad."""
     height = 24.0
     good = [(scale.x(r.intended_ns), height - 6, 0.7, 6.0) for r in requests if not r.error]

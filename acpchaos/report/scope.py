@@ -4,6 +4,7 @@ Room: report. Whether an answer is yes is the check room's to say (check/validit
 and numbers beside it are what the record shows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from acpchaos.check.validity import by_question, left_changed, unwell_after
@@ -70,7 +71,7 @@ def _load(run: Run) -> tuple[str, tuple[str, ...]]:
     return f"{per_s:.1f} requests/s", details
 
 
-def _lateness(load: list[Request]) -> str:
+def _lateness(load: Sequence[Request]) -> str:
     """How late the generator itself was: from when a request was due to when it was begun."""
     late_ms = [(request.start_ns - request.intended_ns) / 1e6 for request in load]
     count = sum(late > LATE_MS for late in late_ms)

@@ -57,6 +57,7 @@ def test_columns_and_the_file_give_every_request_back(
     path = tmp_path_factory.mktemp("h") / "history.parquet"
     columns = gathered(made)
     assert sorted(columns.rows(), key=order) == sorted(made, key=order)
+    assert [one.source for one in columns.rows()] == sorted(one.source for one in made)
     history.write(path, columns, {})
     assert history.read(path).rows() == columns.rows()
     assert gathered(reversed(made)).rows() == columns.rows(), "whatever order they came in"
