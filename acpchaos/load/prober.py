@@ -33,12 +33,14 @@ from acpchaos.wait import eventually
 TIMEOUT_S = 1.0  # a token that takes longer is an outage to whoever waits for it
 START_S = 15.0
 DISCOVERY_S = 30.0  # a target that still settles; after that it is not there
+ZONE_PATH = "zone_path"  # source of requests through one zone
 BLIND_S = 1.0  # a probe begun later than this saw another moment than it was due to see
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
     """One endpoint at one cadence; `needs` must be in the answer. An empty `form` means GET, else
-    `client` proves itself with it, to `audience`."""
+    `client` proves itself with it, to `audience`. `via` is the host:port to connect to where that
+    is not the URL's own; what is asked, and whose certificate is expected, stays the same."""
 
     flow: str
     url: str
@@ -47,6 +49,8 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     form: dict[str, str] = {}
     client: Account = Account()
     audience: str = ""
+    via: str = ""
+    source: str = "prober"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +71,8 @@ def plan(profile: Profile, run_dir: Path) -> Plan:
         f"the discovery document of {issuer}", lambda: oidc.discover(Plain(ca_file), issuer),
         DISCOVERY_S, transient=(oidc.StepFailed,),
     )  # fmt: skip
-    return Plan(probes=_probes(ends, m2m), ca_file=ca_file, events=str(run_dir / "events"))
+    probes = _probes(ends, m2m) + _zone_paths(ends, profile.service.zone_paths)
+    return Plan(probes=probes, ca_file=ca_file, events=str(run_dir / "events"))
 
 
 def _probes(ends: oidc.Endpoints, m2m: Account) -> tuple[Probe, ...]:
@@ -77,6 +82,16 @@ def _probes(ends: oidc.Endpoints, m2m: Account) -> tuple[Probe, ...]:
     )  # fmt: skip
     keys = Probe(flow="jwks", url=ends.jwks, every_s=0.5, needs="keys")
     return (token, keys) if m2m.id else (keys,)
+
+
+def _zone_paths(ends: oidc.Endpoints, paths: dict[str, str]) -> tuple[Probe, ...]:
+    """The keys through each zone. They have a source of their own: a zone that is drained has no
+    way in, and no claim about the whole may fail by that."""
+    return tuple(
+        Probe(flow=f"jwks via {zone}", url=ends.jwks, every_s=0.5, needs="keys", via=address,
+              source=ZONE_PATH)
+        for zone, address in sorted(paths.items())
+    )  # fmt: skip
 
 
 class Prober:
@@ -153,7 +168,7 @@ async def _once(
     start_ns, status = clock.now_ns(), 0
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            status, body = await _ask(probe.url, request, trust)
+            status, body = await _ask(probe.url, request, trust, probe.via)
         error = "" if status == 200 and probe.needs in body else _refused(status)
     except TimeoutError:
         error = "timeout"
@@ -165,7 +180,7 @@ async def _once(
         error = "refused" if "Connect call failed" in str(problem) else "reset"
     journal.write(
         Request(
-            t_ns=clock.now_ns(), source="prober", flow=probe.flow, step=probe.flow,
+            t_ns=clock.now_ns(), source=probe.source, flow=probe.flow, step=probe.flow,
             intended_ns=intended_ns, start_ns=start_ns, status=status, error=error,
         )
     )  # fmt: skip
@@ -175,13 +190,15 @@ def _refused(status: int) -> str:
     return "bad_body" if status == 200 else f"http_{status}"
 
 
-async def _ask(to: str, request: bytes, trust: ssl.SSLContext) -> tuple[int, str]:
+async def _ask(to: str, request: bytes, trust: ssl.SSLContext, via: str) -> tuple[int, str]:
     """One answer on a connection that ends with it."""
     url = urlsplit(to)
     secure = url.scheme == "https"
+    where = urlsplit(f"//{via}") if via else url
     reader, writer = await asyncio.open_connection(
-        url.hostname, url.port or (443 if secure else 80), ssl=trust if secure else None
-    )
+        where.hostname, where.port or (443 if secure else 80), ssl=trust if secure else None,
+        server_hostname=url.hostname if secure else None,
+    )  # fmt: skip
     try:
         writer.write(request)
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")

@@ -44,7 +44,7 @@ class Request(Event, tag="request", frozen=True, kw_only=True):
     class: timeout, refused, reset, tls, dns, http_<status>, oauth_<code>, bad_body, never_sent.
     """
 
-    source: str  # "load" or "prober"
+    source: str  # "load", "prober", or "zone_path": the prober through one zone
     flow: str  # client_credentials, authorization_code, refresh, introspect, revoke, userinfo...
     step: str
     intended_ns: int

@@ -75,11 +75,21 @@ class Namespaces(Section):
 
 
 class Service(Section):
-    """The outside of ACP. `issuers` are paths below `base_url` by access token format."""
+    """The outside of ACP. `issuers` are paths below `base_url` by access token format. `zone_paths`
+    are ways in that lead through one zone each, as host:port by zone, e.g. a node port of a node
+    there, or a load balancer of that zone; they are asked for the host of `base_url`."""
 
     base_url: str
     ca_file: Path | None = None
     issuers: dict[Literal["jwt", "opaque"], str] = {"jwt": "/acme/main", "opaque": "/acme/opaque"}
+    zone_paths: dict[str, str] = {}
+
+    @field_validator("zone_paths")
+    @classmethod
+    def _addresses(cls, paths: dict[str, str]) -> dict[str, str]:
+        if wrong := [path for path in paths.values() if not re.fullmatch(r"[^\s/]+:\d+", path)]:
+            raise ValueError(f"host:port is needed, not {wrong[0]!r}")
+        return paths
 
     @field_validator("ca_file")
     @classmethod
