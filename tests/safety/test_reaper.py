@@ -136,7 +136,12 @@ def test_a_stopped_process_is_replaced_with_its_pod(
 
 
 def test_every_kind_of_change_is_known_but_those_outside_of_the_api_server() -> None:
-    assert changes.REVERTERS.keys() - reaper.REVERTERS.keys() == {"markers", "records", "file", "filled"}
+    assert changes.REVERTERS.keys() - reaper.REVERTERS.keys() == {
+        "markers",
+        "records",
+        "file",
+        "filled",
+    }
     assert reaper.REVERTERS.keys() <= changes.REVERTERS.keys()
     assert (reaper.LEASE, reaper.RUN_LABEL, reaper.CORDONED_BY, reaper.KEPT_SECRET) == (
         LEASE, changes.RUN_LABEL, changes.CORDONED_BY, objects.KEPT,
