@@ -64,7 +64,11 @@ def _wrong(
 ) -> Iterator[str]:
     if "cleanup" not in verbs:
         yield f"ended after {', '.join(verbs) or 'nothing'}"
-    yield from (f"{verb} failed" for verb, event in verbs.items() if not event.ok)
+    yield from (
+        f"{verb} failed: {event.detail.get('error', '')}"
+        for verb, event in verbs.items()
+        if not event.ok
+    )
     if not witnesses:
         yield "no witness"
     yield from (f"{each.outcome}: {each.saw}" for each in witnesses if each.outcome != "installed")
