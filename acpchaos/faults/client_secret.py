@@ -25,6 +25,7 @@ from acpchaos.target.profile import resolve
 from acpchaos.wait import eventually, pause_until
 
 SEEN_S = 60.0
+KNOWN_S = 30.0  # before: connections that idled may have died, which their first users are told
 
 
 class SecretRotated(Fault):
@@ -80,7 +81,7 @@ class SecretRotated(Fault):
             )  # fmt: skip
         radius = blast.of_pods(pods[: scaling.at_once(self.found)], pods, node_zones(self.session))
         blast.require_allowed(radius, self.session.profile.experiments.may_lose)
-        before = self._look()
+        before = self._wait_for("not installed", KNOWN_S)
         if before.outcome != "not installed":
             raise PreconditionUnmet(
                 "rotate the system client's secret", f"before: {before.saw}",
@@ -114,14 +115,18 @@ class SecretRotated(Fault):
         return {}
 
     def witness(self) -> Sight:
+        return self._wait_for("installed", SEEN_S)
+
+    def _wait_for(self, outcome: str, budget_s: float) -> Sight:
+        """The last sight, which says what is missing where it is another outcome."""
         sights: list[Sight] = []
 
         def seen() -> bool:
             sights.append(self._look())
-            return sights[-1].outcome == "installed"
+            return sights[-1].outcome == outcome
 
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually("the old secret refused", seen, SEEN_S, 2.0)
+        with suppress(DeadlinePassed):
+            eventually(f"the secret of before: {outcome}", seen, budget_s, 2.0)
         return sights[-1]
 
     def _look(self) -> Sight:

@@ -3,7 +3,8 @@
 # capability; CGROUPS is the node's /sys/fs/cgroup, CONTAINER the id of the container. It touches no
 # other control group, and the limit goes with the killed container; one that lives gets it back.
 # Version 2 kills when the limit is written. In version 1 somebody has to ask for more: a process of
-# this pod joins for a moment and takes SPARE bytes. The kernel does not choose it, since this pod is
+# this pod joins for a moment and takes more than SPARE bytes, beside what files in memory, which the
+# kernel would sooner drop than kill, take now. The kernel does not choose it, since this pod is
 # guaranteed its memory and the other one is not (oom_score_adj).
 set -eu
 root=${CGROUPS:-/cgroups} said=${SAID:-/dev/termination-log} spare=${SPARE:-16777216}
@@ -27,6 +28,9 @@ trap 'exit 1' TERM INT
 if [ "$limit" = memory.max ]; then
     echo $((now / 2)) >"$dir/$limit" 2>/dev/null || true
 else
+    for file in $(sed -n 's/^total_\(in\)\{0,1\}active_file //p' "$dir/memory.stat" 2>/dev/null); do
+        now=$((now - file))
+    done
     echo $((now + spare)) >"$dir/$limit" || end 4 "its limit could not be lowered"
     sh -c 'echo $$ >"$0/cgroup.procs" && head -c "$1" /dev/zero | tail -n 1 >/dev/null' \
         "$dir" $((spare * 3)) 2>/dev/null || true
