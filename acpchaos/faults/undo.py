@@ -6,7 +6,7 @@ runner; `undo_run` is the stop button that any later process may press, as often
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -69,12 +69,13 @@ class UndoLog:
     def revert(self, *keys: str) -> None:
         """Revert these changes and see that the prior state is back; else TargetLeftDirty."""
         ours = node_records.of_run(self._cluster, self.run_id)  # perhaps the API server's own node
-        changes = self._patiently(self.outstanding) if ours else self.outstanding()
+        changes = self._patiently(self.outstanding, ours) if ours else self.outstanding()
         self._revert({key: changes[key] for key in keys if key in changes})
 
     def revert_all(self) -> int:
         """Revert all that is outstanding, newest first, and remove the record. Returns how many."""
-        changes = self._patiently(self.outstanding)
+        ours = node_records.of_run(self._cluster, self.run_id)
+        changes = self._patiently(self.outstanding, ours)
         self._revert(dict(sorted(changes.items(), reverse=True)))
         self._patiently(lambda: self._healing.delete("ConfigMap", self._name, self._namespace))
         self._begun = False
@@ -115,16 +116,19 @@ class UndoLog:
         self._tell_if_possible(change, "verified")
         self._healing.patch("ConfigMap", self._name, {"data": {key: None}}, self._namespace)
 
-    def _patiently[T](self, act: Callable[[], T]) -> T:
+    def _patiently[T](self, act: Callable[[], T], ours: Sequence[Change] = ()) -> T:
         """Do it again while the API server is away; any other refusal is passed on at once. What
-        this run did to nodes is taken back meanwhile: it may be why nobody answers."""
+        this run did to nodes is taken back meanwhile: it may be why nobody answers. With `ours`,
+        changes of nodes, an API server may have just begun: it forbids everything until it has
+        read its own roles."""
         done: list[T] = []
+        passing = (*AWAY, 403) if ours else AWAY
 
         def answered() -> bool:
             try:
                 done.append(act())
             except ApiRefused as error:
-                if error.status not in AWAY:
+                if error.status not in passing:
                     raise
                 node_changes.reach(self._healing, self.run_id)
             return bool(done)
@@ -209,7 +213,7 @@ def _require(cluster: Cluster, profile: Profile, run_id: str) -> None:
         try:
             guard.require(cluster, profile)
         except ApiRefused as error:
-            if error.status in AWAY and node_records.of_run(cluster, run_id):
+            if error.status in (*AWAY, 403) and node_records.of_run(cluster, run_id):
                 node_changes.reach(cluster, run_id)
                 return False
             raise

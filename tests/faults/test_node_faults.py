@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -391,6 +392,44 @@ def test_timer_of_the_node_ends_it_alone(
     assert not node_changes.disturbed(session.cluster, change)
     act.heal()
     assert session.undo.outstanding() == {} and files(tmp_path) == []
+
+
+@pytest.mark.parametrize("way", ["heal", "undo"])
+def test_an_api_server_that_has_just_begun_forbids_for_a_while(
+    api: FakeApi, session: Session, living: Nodes, profile_path: Path, tmp_path: Path, way: str
+) -> None:
+    """It has not read its own roles yet; the way back goes on when it has."""
+    act = Act(FAULTS["api_server_stop"](session))
+    act.strike()
+    with api.store.lock:
+        api.store.forbidden.append("GET .*/configmaps")
+        asked = len(api.store.calls)
+
+    def learns() -> None:
+        def refused() -> bool:
+            return sum("/configmaps" in call for call in api.store.calls[asked:]) >= 3
+
+        eventually("three refusals", refused, 8.0, 0.02)
+        with api.store.lock:
+            api.store.forbidden.clear()
+
+    with ThreadPoolExecutor(1) as reader:
+        learnt = reader.submit(learns)
+        if way == "heal":
+            act.heal()
+        else:
+            session.undo.revert_all()
+        learnt.result()
+    assert session.undo.outstanding() == {} and files(tmp_path) == []
+
+
+def test_who_is_forbidden_for_another_reason_is_told_at_once(
+    api: FakeApi, session: Session
+) -> None:
+    api.store.forbidden.append("GET .*/configmaps")
+    with pytest.raises(AcpchaosError, match="403"):
+        session.undo.revert_all()
+    assert sum("/configmaps" in call for call in api.store.calls) == 1
 
 
 @pytest.mark.parametrize("name", ["node_freeze", "node_power_off"])
