@@ -16,6 +16,7 @@ ALONE = (
 TOGETHER = ("standin", "report")  # one process each: their session starts servers, or a browser
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what runs alone; else a file, or a room of TOGETHER, stays in one process."""
     here, shared = Path(__file__).parent, config.pluginmanager.hasplugin("xdist")

@@ -135,8 +135,9 @@ def self_signed(folder: Path) -> dict[str, object]:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """PostgreSQL and a Redis Cluster."""
     folder = tmp_path_factory.mktemp("standin")
-    for parent in (folder, *folder.parents[:2]):  # the postgres user must reach its own folder
-        parent.chmod(0o755)
+    for parent in (folder, *folder.parents):  # the postgres user must reach its own folder
+        if parent.stat().st_mode & 0o777 == 0o700:  # as pytest makes them
+            parent.chmod(0o755)
     (folder / "pg").mkdir()
     postgres, redises = Postgres(folder / "pg"), Redises(folder, "redis-password-of-the-test")
     try:
