@@ -117,6 +117,15 @@ def open_lab(folder: Path) -> Lab:
     return Lab(owner, target, load_profile(target), folder)
 
 
+def close_lab(lab: Lab) -> None:
+    """Take the runner's account and its roles away: whoever may start pods is a finding."""
+    space, name = ACCOUNT
+    granted = rights.manifests(name, rights.of_experiment(EXPERIMENT, lab.profile), ACCOUNT)
+    lab.owner.delete("ServiceAccount", name, space)  # its tokens end with it
+    for meta, kind in ((each["metadata"], each["kind"]) for each in reversed(list(granted))):
+        lab.owner.delete(kind, meta["name"], meta.get("namespace", ""))
+
+
 def kill_at_random(lab: Lab, count: int, seed: int, say: Callable[[str], None]) -> Kills:
     """`count` runs of the runner, each hit at a random moment of its life."""
     kills = Kills()
@@ -323,10 +332,13 @@ def main() -> int:
             "RBAC": [lambda: granted_is_used(lab)],
         }  # fmt: skip
         print(f"seed {given.seed}", flush=True)
-        for name in given.only.split(",") if given.only else list(proofs):
-            for proof in proofs[name]:
-                for row in proof():
-                    short |= show(row)
+        try:
+            for name in given.only.split(",") if given.only else list(proofs):
+                for proof in proofs[name]:
+                    for row in proof():
+                        short |= show(row)
+        finally:
+            close_lab(lab)
     return int(short)
 
 
