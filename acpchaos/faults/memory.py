@@ -60,7 +60,8 @@ class OutOfMemory(process.ProcessSignal):
         del spec["hostPID"]
         enough = {"cpu": "100m", "memory": MEMORY}
         container |= {
-            "command": ["sh", "-c", SCRIPT.read_text(encoding="utf-8")],
+            # in a command, Kubernetes takes $$ for $ and $(NAME) for a variable of its own
+            "command": ["sh", "-c", SCRIPT.read_text(encoding="utf-8").replace("$", "$$")],
             "env": [{"name": "CONTAINER", "value": self._id(pod)}],
             "resources": {"requests": enough, "limits": dict(enough)},
         }

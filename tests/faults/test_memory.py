@@ -2,6 +2,7 @@
 finds the right control group."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -117,6 +118,21 @@ def test_squeezing_pod_reaches_control_groups_and_nothing_else(session: Session)
     # guaranteed, so that the kernel spares its process
     assert container["resources"]["requests"] == container["resources"]["limits"]
     assert body["spec"]["nodeName"] == fault.victims[0]["spec"]["nodeName"]
+
+
+def test_the_script_runs_as_it_is_written(session: Session) -> None:
+    """Of a command Kubernetes makes $ from $$, and what it knows from $(NAME): seen live, where the
+    script's own process id was lost and nobody ran out of memory."""
+    fault = build(session)
+    fault.setup()
+    [container] = fault.manifest(fault.victims[0])["spec"]["containers"]
+    known = {each["name"]: each["value"] for each in container["env"]}
+
+    def expanded(found: re.Match[str]) -> str:
+        return "$" if found[0] == "$$" else known.get(found[1], found[0])
+
+    run = re.sub(r"\$\$|\$\(([^)]*)\)", expanded, container["command"][-1])
+    assert run == memory.SCRIPT.read_text(encoding="utf-8") and "echo $$" in run
 
 
 def test_missing_capability_is_named(session: Session) -> None:
