@@ -114,7 +114,11 @@ class UndoLog:
         eventually(f"undo of {describe(change)}", settled, VERIFY_S, transient=(AcpchaosError,))
         self._tell_if_possible(change, "reverted")
         self._tell_if_possible(change, "verified")
-        self._healing.patch("ConfigMap", self._name, {"data": {key: None}}, self._namespace)
+        done: Object = {"data": {key: None}}
+        ours = [change] if change["kind"].startswith(node_changes.PREFIX) else []
+        self._patiently(
+            lambda: self._healing.patch("ConfigMap", self._name, done, self._namespace), ours
+        )
 
     def _patiently[T](self, act: Callable[[], T], ours: Sequence[Change] = ()) -> T:
         """Do it again while the API server is away; any other refusal is passed on at once. What

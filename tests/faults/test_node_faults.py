@@ -394,20 +394,22 @@ def test_timer_of_the_node_ends_it_alone(
     assert session.undo.outstanding() == {} and files(tmp_path) == []
 
 
+@pytest.mark.parametrize("verb", ["GET", "PATCH"])
 @pytest.mark.parametrize("way", ["heal", "undo"])
 def test_an_api_server_that_has_just_begun_forbids_for_a_while(
-    api: FakeApi, session: Session, living: Nodes, profile_path: Path, tmp_path: Path, way: str
+    api: FakeApi, session: Session, living: Nodes, tmp_path: Path, way: str, verb: str
 ) -> None:
     """It has not read its own roles yet; the way back goes on when it has."""
     act = Act(FAULTS["api_server_stop"](session))
     act.strike()
     with api.store.lock:
-        api.store.forbidden.append("GET .*/configmaps")
+        api.store.forbidden.append(f"{verb} .*/configmaps")
         asked = len(api.store.calls)
 
     def learns() -> None:
         def refused() -> bool:
-            return sum("/configmaps" in call for call in api.store.calls[asked:]) >= 3
+            forbidden = [c for c in api.store.calls[asked:] if c.startswith(verb)]
+            return sum("/configmaps" in call for call in forbidden) >= 3
 
         eventually("three refusals", refused, 8.0, 0.02)
         with api.store.lock:
