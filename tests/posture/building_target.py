@@ -100,7 +100,9 @@ class Network:
     def target_of(self, host: str) -> str:
         if host.startswith("169.254."):
             return "metadata"
-        for (plural, _, name), item in self.api.store.objects.items():
+        with self.api.store.lock:
+            found = list(self.api.store.objects.items())
+        for (plural, _, name), item in found:
             status = item.get("status") or {}
             if plural == "pods" and status.get("podIP") == host:
                 return name if name in ("client", "server") else _workload(name)
