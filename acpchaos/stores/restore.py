@@ -133,15 +133,18 @@ class Drill:
 
     def _replace_acp(self, deployment: Object, edit: Edit) -> None:
         if self.cluster.delete("Deployment", "acp", self.namespace, propagation="Foreground"):
-            eventually(
-                "the former ACP of the drill to be gone",
-                lambda: not self.cluster.list("Pod", self.namespace, "drill=acp"),
-                GONE_S,
-            )
+            eventually("the former ACP of the drill to be gone", self._acp_is_gone, GONE_S)
         self._copy(deployment["spec"]["template"]["spec"], edit)
         if self.cluster.find("Service", "acp", self.namespace) is None:
             self.cluster.create("Service", self._service("acp", 8443), self.namespace)
         self.cluster.create("Deployment", deployment, self.namespace)
+
+    def _acp_is_gone(self) -> bool:
+        """The Deployment outlives its pods for a moment, and another may not be made until then."""
+        return (
+            not self.cluster.list("Pod", self.namespace, "drill=acp")
+            and self.cluster.find("Deployment", "acp", self.namespace) is None
+        )
 
     def _watch_acp(self, budget_s: float) -> str:
         """Ready, or crashed for good: three starts that ended are no slow start."""

@@ -95,6 +95,31 @@ def test_an_acp_that_keeps_crashing_is_no_slow_start():
     assert drill(STARTING)._watch_acp(0.2).startswith("not ready in time")
 
 
+class Lingering(FakeCluster):
+    """No pods, and a Deployment that is being deleted for a few looks more."""
+
+    looks = 3
+
+    def list(self, kind, namespace="", selector=""):
+        return []
+
+    def find(self, kind, name, namespace=""):
+        if kind != "Deployment":
+            return {}
+        self.looks -= 1
+        return {} if self.looks > 0 else None
+
+    def create(self, kind, body, namespace=""):
+        assert self.looks <= 0, "object is being deleted"
+        self.made = kind
+
+
+def test_acp_is_made_again_only_when_the_former_one_is_gone():
+    one = Drill(Lingering([READY]), load_profile("kind"), "R1", "")
+    one._replace_acp({"spec": {"template": {"spec": {"containers": []}}}}, lambda key, text: text)
+    assert one.cluster.made == "Deployment"
+
+
 def test_drills_of_one_run_have_names_of_their_own_and_are_deleted_by_name():
     one, other = drill(READY), drill(READY, tag="cipher")
     assert (one.namespace, other.namespace) == ("acpchaos-restore-r1", "acpchaos-restore-r1-cipher")
