@@ -152,7 +152,8 @@ class Store:
         graceful = key[0] == "pods" and options.get("gracePeriodSeconds") != 0
         if graceful:
             item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-            item["_ends"] = time.monotonic() + self.terminate_s
+            # who asks again does not put off the end
+            item.setdefault("_ends", time.monotonic() + self.terminate_s)
             self.put("pods", item, "MODIFIED")
         else:
             self.drop(key)
