@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
-from acpchaos.errors import DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import blast, objects, witness_tls
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.session import Session, current
 from acpchaos.target.cluster import Object
 from acpchaos.wait import eventually, pause_until
@@ -106,15 +106,11 @@ class CertificateExpired(Fault):
         return {"not_after": _certificate(found).not_valid_after_utc.isoformat()}
 
     def witness(self) -> Sight:
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(witness_tls.expired(self.url, self.was))
-            return sights[-1].outcome == "installed"
-
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"{self.url} with an expired certificate", seen, SEEN_S, 1.0)
-        return sights[-1]
+        return awaited(
+            f"{self.url} with an expired certificate",
+            lambda: witness_tls.expired(self.url, self.was),
+            SEEN_S,
+        )
 
     def recovered(self) -> dict[str, Any]:
         def back() -> str:

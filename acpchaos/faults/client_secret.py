@@ -9,14 +9,13 @@ it. The Secret as it was lies sealed in an annotation of the Secret itself (see 
 import base64
 import secrets
 import time
-from contextlib import suppress
 from typing import Any, ClassVar
 
 import yaml
 
-from acpchaos.errors import AcpchaosError, DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import AcpchaosError, PreconditionUnmet
 from acpchaos.faults import blast, fields, health, objects, scaling, witness_tokens
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.faults.workloads import of_workload, pods_of, settled
@@ -81,7 +80,7 @@ class SecretRotated(Fault):
             )  # fmt: skip
         radius = blast.of_pods(pods[: scaling.at_once(self.found)], pods, node_zones(self.session))
         blast.require_allowed(radius, self.session.profile.experiments.may_lose)
-        before = self._wait_for("not installed", KNOWN_S)
+        before = awaited("the secret of before taken", self._look, KNOWN_S, 2.0, ("not installed",))
         if before.outcome != "not installed":
             raise PreconditionUnmet(
                 "rotate the system client's secret", f"before: {before.saw}",
@@ -115,19 +114,7 @@ class SecretRotated(Fault):
         return {}
 
     def witness(self) -> Sight:
-        return self._wait_for("installed", SEEN_S)
-
-    def _wait_for(self, outcome: str, budget_s: float) -> Sight:
-        """The last sight, which says what is missing where it is another outcome."""
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(self._look())
-            return sights[-1].outcome == outcome
-
-        with suppress(DeadlinePassed):
-            eventually(f"the secret of before: {outcome}", seen, budget_s, 2.0)
-        return sights[-1]
+        return awaited("the secret of before refused", self._look, SEEN_S, 2.0)
 
     def _look(self) -> Sight:
         """With the secret that the profile refers to, which everybody knows until now."""

@@ -8,12 +8,11 @@ Each policy's rules are put back as they were, if they still are what the run wr
 import time
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 from acpchaos.errors import DeadlinePassed, PreconditionUnmet
 from acpchaos.faults import blast, changes, fields, health, helper_pod, netpol, witness_network
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.redis_faults import NOT_A_CLUSTER, whole_cluster
 from acpchaos.faults.session import Session, current
@@ -135,15 +134,7 @@ class Cut(Fault):
         return {"blast": self.blast.told()} if self.blast else {}
 
     def witness(self) -> Sight:
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(self.look())
-            return sights[-1].outcome == "installed"
-
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"{self.workload().name} cut off", seen, SEEN_S, 1.0)
-        return sights[-1]
+        return awaited(f"{self.workload().name} cut off", self.look, SEEN_S)
 
     def recover(self) -> None:
         self.session.undo.revert(*reversed(self.recorded))

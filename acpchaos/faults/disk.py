@@ -7,12 +7,11 @@ shared with everybody who runs there, and filling it would not stop at Redis.
 import random
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, ClassVar
 
-from acpchaos.errors import DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import blast, filling, health, witness_stores
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.redis_faults import NOT_A_CLUSTER, whole_cluster
 from acpchaos.faults.session import Session, current
@@ -102,23 +101,16 @@ class RedisDiskFull(Fault):
         return {"saw": eventually("the disk to be full", full, SEEN_S, 1.0)}
 
     def witness(self) -> Sight:
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(
-                witness_stores.disk_full(
-                    self.cluster,
-                    self.session.namespace,
-                    self.victim["metadata"]["name"],
-                    self.workload.container,
-                    self.disk.folder,
-                )
+        def look() -> Sight:
+            return witness_stores.disk_full(
+                self.cluster,
+                self.session.namespace,
+                self.victim["metadata"]["name"],
+                self.workload.container,
+                self.disk.folder,
             )
-            return sights[-1].outcome == "installed"
 
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually("nothing to be written any more", seen, SEEN_S, 1.0)
-        return sights[-1]
+        return awaited("nothing to be written any more", look, SEEN_S)
 
     def recovered(self) -> dict[str, Any]:
         def whole() -> str:

@@ -7,13 +7,12 @@ The connections end with the pod, which ends by itself.
 """
 
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from acpchaos.errors import DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import blast, changes, health, helper_pod, witness_sql
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.faults.sql_faults import SqlStore
@@ -146,15 +145,7 @@ class Exhausted(Fault):
         return {"saw": eventually(f"no connection of {self.leader} left", full, self.effect_s, 1.0)}
 
     def witness(self) -> Sight:
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(self._look())
-            return sights[-1].outcome == "installed"
-
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"{self.leader} to refuse", seen, SEEN_S, 1.0)
-        return sights[-1]
+        return awaited(f"{self.leader} to refuse", self._look, SEEN_S)
 
     def _look(self) -> Sight:
         return witness_sql.exhausted(

@@ -13,14 +13,16 @@ reverted before the error is passed on. Verbs only act or observe; they never ju
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
-from acpchaos.errors import AcpchaosError, PreconditionUnmet
+from acpchaos.errors import AcpchaosError, DeadlinePassed, PreconditionUnmet
 from acpchaos.faults.changes import Change
 from acpchaos.faults.session import Session
 from acpchaos.record.events import Fault as FaultEvent
 from acpchaos.record.events import Witness as WitnessEvent
+from acpchaos.wait import eventually
 
 
 class Rehearsed(Exception):
@@ -38,6 +40,23 @@ class Sight:
     outcome: str
     saw: str
     detail: dict[str, Any] = field(default_factory=dict)
+
+
+def awaited(
+    what: str, look: Callable[[], Sight], budget_s: float, every_s: float = 1.0,
+    outcomes: tuple[str, ...] = ("installed",),
+) -> Sight:  # fmt: skip
+    """The first sight with one of these outcomes within `budget_s` seconds; else the last one,
+    which says what is missing."""
+    sights: list[Sight] = []
+
+    def seen() -> bool:
+        sights.append(look())
+        return sights[-1].outcome in outcomes
+
+    with suppress(DeadlinePassed):
+        eventually(what, seen, budget_s, every_s)
+    return sights[-1]
 
 
 class Need(NamedTuple):

@@ -6,13 +6,12 @@ was not killed by it, and nothing is claimed then.
 """
 
 from abc import abstractmethod
-from contextlib import suppress
 from typing import Any, NoReturn
 
-from acpchaos.errors import DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import blast, health, witness
 from acpchaos.faults.blast import Blast
-from acpchaos.faults.fault import Fault, Need, Sight
+from acpchaos.faults.fault import Fault, Need, Sight, awaited
 from acpchaos.faults.session import Session
 from acpchaos.target.cluster import Object
 from acpchaos.wait import eventually
@@ -78,15 +77,11 @@ class PodKill(Fault):
 
     def witness(self) -> Sight:
         killed = {pod["metadata"]["uid"]: _owner(pod) for pod in self.victims}
-        sights: list[Sight] = []
-
-        def replaced() -> bool:
-            sights.append(witness.pods_killed(self.cluster, self.space, killed, self.before))
-            return sights[-1].outcome in ("installed", "not installed")
-
-        with suppress(DeadlinePassed):  # absence is what the last sight then says
-            eventually("successors of the killed pods", replaced, NEW_S, 0.5)
-        return sights[-1]
+        return awaited(  # absence is what the last sight says
+            "successors of the killed pods",
+            lambda: witness.pods_killed(self.cluster, self.space, killed, self.before),
+            NEW_S, 0.5, ("installed", "not installed"),
+        )  # fmt: skip
 
     def recovered(self) -> dict[str, Any]:
         return self.whole(self.part, self.recover_s)

@@ -7,16 +7,13 @@ has its own control group with the limit of the template. The pod needs root and
 groups, no capability and no process of the node.
 """
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from acpchaos.errors import DeadlinePassed
 from acpchaos.faults import process, witness_process
-from acpchaos.faults.fault import Act, Need, Sight
+from acpchaos.faults.fault import Act, Need, Sight, awaited
 from acpchaos.faults.session import Session, current
 from acpchaos.target.cluster import Object
-from acpchaos.wait import eventually
 
 SCRIPT = Path(__file__).with_name("squeeze_memory.sh")
 GROUPS = "/sys/fs/cgroup"
@@ -79,19 +76,13 @@ class OutOfMemory(process.ProcessSignal):
         before = {
             pod["metadata"]["uid"]: witness_process.identity(pod, container) for pod in self.victims
         }
-        sights: list[Sight] = []
 
-        def seen() -> bool:
-            sights.append(
-                witness_process.out_of_memory(
-                    self.cluster, self.session.namespace, container, before
-                )
+        def look() -> Sight:
+            return witness_process.out_of_memory(
+                self.cluster, self.session.namespace, container, before
             )
-            return sights[-1].outcome == "installed"
 
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually("an end for want of memory", seen, process.NEW_S, 1.0)
-        return sights[-1]
+        return awaited("an end for want of memory", look, process.NEW_S)
 
 
 def squeeze(

@@ -9,12 +9,10 @@ replaced, and its configuration begins anew.
 import base64
 import secrets
 import time
-from contextlib import suppress
 from typing import Any, ClassVar
 
-from acpchaos.errors import DeadlinePassed
 from acpchaos.faults import blast, changes, health, rotation, witness_stores
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.redis_faults import NOT_A_CLUSTER, whole_cluster
 from acpchaos.faults.session import Session, current
@@ -85,19 +83,13 @@ class RedisPassword(Fault):
 
     def witness(self) -> Sight:
         names = sorted(pod["metadata"]["name"] for pod in self.nodes)
-        sights: list[Sight] = []
 
-        def seen() -> bool:
-            sights.append(
-                witness_stores.password_refused(
-                    self.cluster, self.session.namespace, names, self.workload.container
-                )
+        def look() -> Sight:
+            return witness_stores.password_refused(
+                self.cluster, self.session.namespace, names, self.workload.container
             )
-            return sights[-1].outcome == "installed"
 
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually("the old password refused", seen, SEEN_S, 1.0)
-        return sights[-1]
+        return awaited("the old password refused", look, SEEN_S)
 
     def recover(self) -> None:
         """The nodes first, then the Secret by which they are asked."""

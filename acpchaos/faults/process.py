@@ -8,13 +8,12 @@ signal, if the profile lets it: it sees the node's processes and may do nothing 
 
 import random
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from acpchaos.errors import AcpchaosError, DeadlinePassed, PreconditionUnmet
 from acpchaos.faults import blast, changes, frozen, health, witness_process
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.stores.exec import inside
@@ -186,15 +185,11 @@ class ProcessSignal(Fault):
         }
         look = witness_process.killed if self.signal == "KILL" else witness_process.stopped
         budget_s = NEW_S if self.signal == "KILL" else self._notice_s(self.victims[0])
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(look(self.cluster, self.session.namespace, container, before))
-            return sights[-1].outcome == "installed"
-
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"the effect of SIG{self.signal}", seen, budget_s, 1.0)
-        return sights[-1]
+        return awaited(
+            f"the effect of SIG{self.signal}",
+            lambda: look(self.cluster, self.session.namespace, container, before),
+            budget_s,
+        )
 
     def recover(self) -> None:
         """Continue first, then remove who continued: newest record first."""

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Literal, get_args
 
-from acpchaos.errors import AcpchaosError, DeadlinePassed, PreconditionUnmet, UsageError
+from acpchaos.errors import AcpchaosError, PreconditionUnmet, UsageError
 from acpchaos.faults import blast, health, witness_stores
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import PodKill, node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.stores import redis_cluster
@@ -82,15 +82,11 @@ class RedisKill(PodKill):
 
     def witness(self) -> Sight:
         names = {pod["metadata"]["name"] for pod in self.victims}
-        sights: list[Sight] = []
 
-        def seen() -> bool:
-            sights.append(witness_stores.redis_killed(self.views, self._ask(), names))
-            return sights[-1].outcome == "installed"  # others notice a silent node after a while
+        def look() -> Sight:  # others notice a silent node after a while
+            return witness_stores.redis_killed(self.views, self._ask(), names)
 
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"Redis without its {self.role}", seen, NEW_S, 1.0)
-        return sights[-1]
+        return awaited(f"Redis without its {self.role}", look, NEW_S)
 
     def _ask(self) -> Sequence[NodeView]:
         """The same pods by name again; a StatefulSet keeps the names."""
@@ -145,19 +141,12 @@ class RedisFlush(Fault):
         return {"keys_before": sum(self.keys.values()), "masters": list(self.masters)}
 
     def witness(self) -> Sight:
-        sights: list[Sight] = []
-
-        def seen() -> bool:
+        def look() -> Sight:
             views = health.redis_views(self.cluster, self.session.profile)
             after = {view.pod: view.keys for view in views if view.reachable}
-            sights.append(
-                witness_stores.redis_flushed(self.keys, after, self.flushes, self._statistics())
-            )
-            return sights[-1].outcome == "installed"
+            return witness_stores.redis_flushed(self.keys, after, self.flushes, self._statistics())
 
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually("masters without their keys", seen, FLUSHED_S, 1.0)
-        return sights[-1]
+        return awaited("masters without their keys", look, FLUSHED_S)
 
     def recovered(self) -> dict[str, Any]:
         def whole() -> str:

@@ -7,12 +7,11 @@ is a second rolling restart. Each undo record names exactly the field.
 
 import time
 from abc import abstractmethod
-from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
-from acpchaos.errors import DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import blast, fields, health, witness
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.faults.workloads import (
@@ -100,15 +99,7 @@ class FieldFault(Fault):
         """Whether the workload's own status tells that its controller is done."""
 
     def witness(self) -> Sight:
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(self.look())
-            return sights[-1].outcome == "installed"
-
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"the effect on {self.where.name}", seen, SEEN_S, 1.0)
-        return sights[-1]
+        return awaited(f"the effect on {self.where.name}", self.look, SEEN_S)
 
     @abstractmethod
     def look(self) -> Sight:

@@ -5,12 +5,11 @@ the injector; the witness asks the API server, where Patroni keeps its lock, and
 """
 
 import random
-from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
-from acpchaos.errors import DeadlinePassed, PreconditionUnmet
+from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import blast, health, witness_stores
-from acpchaos.faults.fault import Act, Fault, Need, Sight
+from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import PodKill, node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.stores import postgres
@@ -93,19 +92,17 @@ class SqlKill(PodKill):
     def witness(self) -> Sight:
         pods = super().witness()
         leader = self.victims[0]["metadata"]["name"] if self.victims else ""
-        sights: list[Sight] = []
 
-        def seen() -> bool:
+        def look() -> Sight:
             container = self.store.workload.container
             now = witness_stores.sql_state(self.cluster, self.space, leader, container)
-            sights.append(witness_stores.sql_killed(self.was, now))
-            return sights[-1].outcome in ("installed", "not installed")
+            return witness_stores.sql_killed(self.was, now)
 
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"{leader} dead or started anew", seen, MOVED_S, 1.0)
-        if pods.outcome != "installed" and sights[-1].outcome == "installed":
-            return Sight("partial", f"{sights[-1].saw}; but {pods.saw}")
-        return sights[-1]
+        known = ("installed", "not installed")
+        sight = awaited(f"{leader} dead or started anew", look, MOVED_S, outcomes=known)
+        if pods.outcome != "installed" and sight.outcome == "installed":
+            return Sight("partial", f"{sight.saw}; but {pods.saw}")
+        return sight
 
 
 class SqlSwitchover(Fault):
@@ -162,15 +159,11 @@ class SqlSwitchover(Fault):
         return {"from": self.leader, "to": self.candidate}
 
     def witness(self) -> Sight:
-        sights: list[Sight] = []
-
-        def seen() -> bool:
-            sights.append(witness_stores.sql_moved(self.was, self._state()))
-            return sights[-1].outcome == "installed"
-
-        with suppress(DeadlinePassed):  # the last sight says what is missing
-            eventually(f"{self.leader} to follow", seen, MOVED_S, 1.0)
-        return sights[-1]
+        return awaited(
+            f"{self.leader} to follow",
+            lambda: witness_stores.sql_moved(self.was, self._state()),
+            MOVED_S,
+        )
 
     def _state(self) -> witness_stores.SqlState:
         container = self.store.workload.container

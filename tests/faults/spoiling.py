@@ -8,6 +8,7 @@ import pytest
 
 from acpchaos import wait
 from acpchaos.errors import AcpchaosError
+from acpchaos.faults import fault as fault_module
 from acpchaos.faults.fault import Act, Fault
 from faults.told import witnesses
 
@@ -15,30 +16,25 @@ NEVER = ("not installed", "partial")
 
 
 def hasten(patch: pytest.MonkeyPatch, *modules: ModuleType, most_s: float = 8.0) -> None:
-    """Waits of these modules look often, and not longer than `most_s`."""
+    """Waits of these modules, and for a sight, look often, and not longer than `most_s`."""
 
     def eventually(what: str, probe: Any, budget_s: float, every_s: float = 1, **more: Any) -> Any:
         return wait.eventually(what, probe, min(budget_s, most_s), min(every_s, 0.05), **more)
 
-    for module in modules:
+    for module in (fault_module, *modules):
         patch.setattr(module, "eventually", eventually)
 
 
-def struck(fault: Fault, spoil: Callable[[], None], heal: Callable[[], None]) -> list[str]:
-    """Outcomes of all looks; `spoil` comes between set-up and injection, `heal` before undo."""
-    setup, revert = fault.setup, fault.session.undo._revert
+def spoiled(fault: Fault, spoil: Callable[[], None]) -> list[str]:
+    """Outcomes of all looks; `spoil` comes once the targets are frozen, before injection."""
+    setup = fault.setup
 
     def then_spoiled() -> tuple[str, ...]:
         targets = setup()
         spoil()
         return targets
 
-    def healed(changes: Any) -> None:
-        heal()
-        revert(changes)
-
     fault.setup = then_spoiled  # type: ignore[method-assign]
-    fault.session.undo._revert = healed  # type: ignore[method-assign]
     act = Act(fault)
     try:
         act.strike()
@@ -46,3 +42,15 @@ def struck(fault: Fault, spoil: Callable[[], None], heal: Callable[[], None]) ->
     except AcpchaosError:
         assert act.state == "invalid"
     return [outcome for outcome, _ in witnesses(fault.session)]
+
+
+def struck(fault: Fault, spoil: Callable[[], None], heal: Callable[[], None]) -> list[str]:
+    """As `spoiled`; `heal` comes before undo."""
+    revert = fault.session.undo._revert
+
+    def healed(changes: Any) -> None:
+        heal()
+        revert(changes)
+
+    fault.session.undo._revert = healed  # type: ignore[method-assign]
+    return spoiled(fault, spoil)

@@ -30,7 +30,7 @@ CREATE = r"POST /api/v1/namespaces/kube-system/pods$"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     most_s = 8.0 if "unspoiled" in request.node.name else 0.4
-    hasten(monkeypatch, memory, process, most_s=most_s)
+    hasten(monkeypatch, process, most_s=most_s)
 
 
 def squeezing(api: FakeApi, code: int = 137, reason: str = "OOMKilled") -> None:

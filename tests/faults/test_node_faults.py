@@ -40,6 +40,7 @@ from acpchaos.faults.undo import undo_run
 from acpchaos.target.profile import Profile, load_profile
 from acpchaos.wait import eventually
 from faults.node_cases import FAULTS, REST, Build
+from faults.spoiling import spoiled
 from faults.told import cordoned, undo_records, witnesses
 
 
@@ -116,24 +117,10 @@ def test_seen_where_it_happened_and_undone(
     assert len(living.manifests("control-plane")) == 4
 
 
-def spoiled(session: Session, build: Build, spoil: Callable[[NodeFault], None]) -> list[str]:
+def struck(session: Session, build: Build, spoil: Callable[[NodeFault], None]) -> list[str]:
     """Outcomes of all looks, the fault being spoiled once its targets are frozen."""
     fault = build(session)
-    setup = fault.setup
-
-    def then_spoiled() -> tuple[str, ...]:
-        targets = setup()
-        spoil(fault)
-        return targets
-
-    fault.setup = then_spoiled  # type: ignore[method-assign]
-    act = Act(fault)
-    try:
-        act.strike()
-        act.heal()
-    except AcpchaosError:
-        assert act.state == "invalid"
-    return told(session)
+    return spoiled(fault, lambda: spoil(fault))
 
 
 def deaf(living: Nodes) -> Callable[[NodeFault], None]:
@@ -199,7 +186,7 @@ SPOILED = [
 def test_sabotaged_is_never_installed(
     api: FakeApi, session: Session, living: Nodes, name: str, sabotage: str
 ) -> None:
-    outcomes = spoiled(session, FAULTS[name], SABOTAGES[sabotage](living))
+    outcomes = struck(session, FAULTS[name], SABOTAGES[sabotage](living))
     assert outcomes and "installed" not in outcomes, witnesses(session)
     if sabotage != "already off":
         assert outcomes[0] == "not installed", witnesses(session)
@@ -236,7 +223,7 @@ def test_half_of_a_zone_is_partial(api: FakeApi, session: Session, living: Nodes
     def spoil(fault: NodeFault) -> None:
         living.spoil(instead={"worker-c": "worker-a"})
 
-    assert spoiled(session, FAULTS["zone_power_off"], spoil) == ["partial"]
+    assert struck(session, FAULTS["zone_power_off"], spoil) == ["partial"]
 
 
 def test_one_way_cut_that_cuts_both_ways_is_partial(session: Session, living: Nodes) -> None:

@@ -13,16 +13,15 @@ from fake_api.server import FakeApi
 from fake_api.stores import Stores
 from safety.target import hurried
 
-from acpchaos import wait
-from acpchaos.errors import AcpchaosError, PreconditionUnmet
+from acpchaos.errors import PreconditionUnmet
 from acpchaos.faults import killing, process, redis_faults, scaling, sql_faults
 from acpchaos.faults.fault import Act, Fault
 from acpchaos.faults.session import Session
 from faults.cases import BY_EXEC, BY_HELPER, CASES, SEEN_BY_API, SEVERAL, allowing_all
+from faults.spoiling import NEVER, hasten, spoiled
 from faults.told import undo_records, witnesses
 
 Spoil = Callable[[FakeApi, Stores, Fault], None]
-NEVER = ("not installed", "partial")
 
 
 @pytest.fixture(autouse=True)
@@ -30,12 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> It
     """Faults look some times for what will never come, and as often as they like for what comes;
     the time between their looks hardly passes."""
     most_s = 8.0 if "unspoiled" in request.node.name else 0.6
-
-    def eventually(what: str, probe: Any, budget_s: float, every_s: float = 1, **more: Any) -> Any:
-        return wait.eventually(what, probe, min(budget_s, most_s), min(every_s, 0.1), **more)
-
-    for module in (killing, process, redis_faults, scaling, sql_faults):
-        monkeypatch.setattr(module, "eventually", eventually)
+    hasten(monkeypatch, killing, process, redis_faults, scaling, sql_faults, most_s=most_s)
     with hurried():
         yield
 
@@ -48,23 +42,10 @@ def ready(session: Session, stores: Stores) -> Session:
 
 def struck(fault: Fault, spoil: Spoil, api: FakeApi, stores: Stores) -> list[str]:
     """Outcomes of all looks, the fault being spoiled once its targets are frozen."""
-    setup = fault.setup
-
-    def then_spoiled() -> tuple[str, ...]:
-        targets = setup()
-        spoil(api, stores, fault)
-        return targets
-
-    fault.setup = then_spoiled  # type: ignore[method-assign]
-    act = Act(fault)
     try:
-        act.strike()
-        act.heal()
-    except AcpchaosError:
-        assert act.state == "invalid"
+        return spoiled(fault, lambda: spoil(api, stores, fault))
     finally:
         restore(api, stores)
-    return [outcome for outcome, _ in witnesses(fault.session)]
 
 
 def restore(api: FakeApi, stores: Stores) -> None:
