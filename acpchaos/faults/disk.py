@@ -113,11 +113,9 @@ class RedisDiskFull(Fault):
         return awaited("nothing to be written any more", look, SEEN_S)
 
     def recovered(self) -> dict[str, Any]:
-        def whole() -> str:
-            part = health.look(self.cluster, self.session.profile, "redis")
-            return part.saw if part.ok else ""
-
-        return {"saw": eventually("a healthy Redis Cluster", whole, self.recover_s, 1.0)}
+        target = (self.cluster, self.session.profile)
+        saw = health.awaited(*target, "redis", "a healthy Redis Cluster", self.recover_s)
+        return {"saw": saw}
 
 
 def shared_volumes(cluster: Cluster, pods: Iterable[Object]) -> list[str]:

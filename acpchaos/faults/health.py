@@ -54,6 +54,19 @@ def settle(
     return seen
 
 
+def awaited(
+    cluster: Cluster, profile: Profile, what: str, told: str, budget_s: float,
+    every_s: float = 1.0,
+) -> str:  # fmt: skip
+    """Wait until a part is healthy; what was seen of it then. DeadlinePassed speaks of `told`."""
+
+    def well() -> Part | None:
+        part = look(cluster, profile, what)
+        return part if part.ok else None
+
+    return eventually(told, well, budget_s, every_s).saw
+
+
 def tell(
     parts: Mapping[str, Part], whens: Mapping[str, str], journal: Journal, clock: Clock
 ) -> None:

@@ -88,12 +88,8 @@ class PodKill(Fault):
 
     def whole(self, part: str, budget_s: float) -> dict[str, Any]:
         """Wait until a part is healthy; what was seen then."""
-
-        def ok() -> health.Part | None:
-            seen = health.look(self.cluster, self.session.profile, part)
-            return seen if seen.ok else None
-
-        return {"saw": eventually(f"all of {part} to be well", ok, budget_s, 0.5).saw}
+        target, told = (self.cluster, self.session.profile), f"all of {part} to be well"
+        return {"saw": health.awaited(*target, part, told, budget_s, 0.5)}
 
 
 def _owner(pod: Object) -> str:

@@ -196,11 +196,8 @@ class ProcessSignal(Fault):
         self.session.undo.revert(*reversed(self.recorded))
 
     def recovered(self) -> dict[str, Any]:
-        def whole() -> str:
-            part = health.look(self.cluster, self.session.profile, self.what)
-            return part.saw if part.ok else ""
-
-        return {"saw": eventually(f"all {self.what} pods ready", whole, self.recover_s, 1.0)}
+        target, told = (self.cluster, self.session.profile), f"all {self.what} pods ready"
+        return {"saw": health.awaited(*target, self.what, told, self.recover_s)}
 
     def _pods(self) -> list[Object]:
         selector = guard.require_selector(self.workload.selector)

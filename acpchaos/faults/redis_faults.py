@@ -20,7 +20,6 @@ from acpchaos.stores.exec import inside
 from acpchaos.stores.redis_cluster import NodeView
 from acpchaos.target import guard
 from acpchaos.target.cluster import Object
-from acpchaos.wait import eventually
 
 Role = Literal["master", "replica", "shard", "majority"]
 NEW_S = 60.0
@@ -149,11 +148,9 @@ class RedisFlush(Fault):
         return awaited("masters without their keys", look, FLUSHED_S)
 
     def recovered(self) -> dict[str, Any]:
-        def whole() -> str:
-            part = health.look(self.cluster, self.session.profile, "redis")
-            return part.saw if part.ok else ""
-
-        return {"saw": eventually("a healthy Redis Cluster", whole, self.recover_s, 1.0)}
+        target = (self.cluster, self.session.profile)
+        saw = health.awaited(*target, "redis", "a healthy Redis Cluster", self.recover_s)
+        return {"saw": saw}
 
     def _statistics(self) -> dict[str, int]:
         run = inside(self.cluster, self.session.namespace, reads=True)

@@ -172,11 +172,8 @@ class SqlSwitchover(Fault):
         )
 
     def recovered(self) -> dict[str, Any]:
-        def whole() -> str:
-            part = health.look(self.cluster, self.session.profile, self.store.what)
-            return part.saw if part.ok else ""
-
-        return {"saw": eventually(f"{self.store.what} whole", whole, self.recover_s, 1.0)}
+        target, what = (self.cluster, self.session.profile), self.store.what
+        return {"saw": health.awaited(*target, what, f"{what} whole", self.recover_s)}
 
 
 def kill_leader(store: Store = "sql", recover_s: float = 180.0) -> dict[str, Any]:

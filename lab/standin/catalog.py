@@ -37,6 +37,7 @@ class Catalog:
         self._local_ttl_s = local_ttl_s
         self._redis_ttl_s = redis_ttl_s
         self._local: dict[tuple[str, ...], tuple[float, Any]] = {}
+        self._unforgotten: set[str] = set()
 
     async def server(self, tenant: str, server: str) -> Server | None:
         """A workspace, or None."""
@@ -86,10 +87,8 @@ class Catalog:
             self._local.pop(key, None)
         if kind == "keys":
             self._local.pop(("signers", tenant, server), None)
-        try:
-            await self._redis.call("config", "DEL", _redis_key(kind, tenant, server, id_))
-        except StoreUnavailable:
-            log.warning("config cache not cleared: %s %s/%s/%s", kind, tenant, server, id_)
+        if not await self._cleared(_redis_key(kind, tenant, server, id_)):
+            log.warning("config cache not cleared yet: %s %s/%s/%s", kind, tenant, server, id_)
 
     async def forget_all(self) -> None:
         """Drops everything kept locally, after a bulk change."""
@@ -139,20 +138,33 @@ class Catalog:
             await self._to_redis(kind, tenant, server, id_, raw)
         return self._keep(key, msgspec.json.decode(raw, type=KINDS[kind]))
 
+    async def _cleared(self, key: str) -> bool:
+        """Whether Redis holds no old value of a key now; if not, it is not believed until it is."""
+        try:
+            await self._redis.call("config", "DEL", key)
+        except StoreUnavailable:
+            self._unforgotten.add(key)
+            return False
+        self._unforgotten.discard(key)
+        return True
+
     async def _from_redis(self, kind: str, tenant: str, server: str, id_: str) -> bytes | None:
         if not self._redis.up:
             return None
+        key = _redis_key(kind, tenant, server, id_)
+        if key in self._unforgotten and not await self._cleared(key):
+            return None
         try:
-            found = await self._redis.call("config", "GET", _redis_key(kind, tenant, server, id_))
+            found = await self._redis.call("config", "GET", key)
         except StoreUnavailable:
             return None
         return cast(bytes | None, found)
 
     async def _to_redis(self, kind: str, tenant: str, server: str, id_: str, raw: bytes) -> None:
-        if not self._redis.up:
+        key = _redis_key(kind, tenant, server, id_)
+        if not self._redis.up or key in self._unforgotten:
             return
         try:
-            key = _redis_key(kind, tenant, server, id_)
             await self._redis.call("config", "SET", key, raw, "EX", int(self._redis_ttl_s))
         except StoreUnavailable:
             log.debug("config cache not filled: %s", kind)

@@ -9,6 +9,7 @@ import pytest
 from acpchaos import wait
 from acpchaos.errors import AcpchaosError
 from acpchaos.faults import fault as fault_module
+from acpchaos.faults import health
 from acpchaos.faults.fault import Act, Fault
 from faults.told import witnesses
 
@@ -16,12 +17,12 @@ NEVER = ("not installed", "partial")
 
 
 def hasten(patch: pytest.MonkeyPatch, *modules: ModuleType, most_s: float = 8.0) -> None:
-    """Waits of these modules, and for a sight, look often, and not longer than `most_s`."""
+    """Waits of these modules, for a sight and for health, look often, at most for `most_s`."""
 
     def eventually(what: str, probe: Any, budget_s: float, every_s: float = 1, **more: Any) -> Any:
         return wait.eventually(what, probe, min(budget_s, most_s), min(every_s, 0.05), **more)
 
-    for module in (fault_module, *modules):
+    for module in (fault_module, health, *modules):
         patch.setattr(module, "eventually", eventually)
 
 

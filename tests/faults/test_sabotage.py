@@ -14,7 +14,7 @@ from fake_api.stores import Stores
 from safety.target import hurried
 
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.faults import killing, process, redis_faults, scaling, sql_faults
+from acpchaos.faults import killing, process, scaling, sql_faults
 from acpchaos.faults.fault import Act, Fault
 from acpchaos.faults.session import Session
 from faults.cases import BY_EXEC, BY_HELPER, CASES, SEEN_BY_API, SEVERAL, allowing_all
@@ -29,7 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> It
     """Faults look some times for what will never come, and as often as they like for what comes;
     the time between their looks hardly passes."""
     most_s = 8.0 if "unspoiled" in request.node.name else 0.6
-    hasten(monkeypatch, killing, process, redis_faults, scaling, sql_faults, most_s=most_s)
+    hasten(monkeypatch, killing, process, scaling, sql_faults, most_s=most_s)
     with hurried():
         yield
 
