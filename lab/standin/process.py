@@ -135,9 +135,10 @@ async def _listen(settings: Settings, context: Context, parts: contextlib.AsyncE
             background.append(asyncio.create_task(worker.run(), name="audit-worker"))
         if settings.tls:
             _load_certificate(settings, server)
-            reloading = _reload_certificate(settings, server.config.ssl)
+            contexts = [server.config.ssl, grpc := _grpc_context(settings)]
+            reloading = _reload_certificate(settings, [each for each in contexts if each])
             background.append(asyncio.create_task(reloading))
-            parts.callback((await _grpc(settings)).close)
+            parts.callback((await _grpc(settings, grpc)).close)
         await server.serve()
     finally:
         for task in background:
@@ -197,26 +198,31 @@ async def _drain_on_signal(settings: Settings, app: Application, server: Server)
     server.should_exit = True
 
 
-async def _reload_certificate(settings: Settings, context: ssl.SSLContext | None) -> None:
-    """Serves a renewed certificate without a restart."""
+async def _reload_certificate(settings: Settings, contexts: list[ssl.SSLContext]) -> None:
+    """Serves a renewed certificate on every port, without a restart."""
     seen = Path(settings.cert_path).stat().st_mtime_ns
-    while context is not None:
+    while True:
         await asyncio.sleep(settings.standin.reload_certificate_s)
         with contextlib.suppress(
             OSError, ssl.SSLError
         ):  # half written: the next round sees it whole
             now = Path(settings.cert_path).stat().st_mtime_ns
             if now != seen:
-                context.load_cert_chain(settings.cert_path, settings.key_path)
+                for context in contexts:
+                    context.load_cert_chain(settings.cert_path, settings.key_path)
                 seen = now
                 log.info("certificate loaded again")
 
 
-async def _grpc(settings: Settings) -> asyncio.Server:
-    """The gRPC port: completes TLS, says a polite HTTP/2 goodbye, closes."""
+def _grpc_context(settings: Settings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(settings.cert_path, settings.key_path)
     context.set_alpn_protocols(["h2"])
+    return context
+
+
+async def _grpc(settings: Settings, context: ssl.SSLContext) -> asyncio.Server:
+    """The gRPC port: completes TLS, says a polite HTTP/2 goodbye, closes."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, TimeoutError):

@@ -188,10 +188,11 @@ class Acp:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.log_path = folder / "acp.log"
-        self.port, self.metrics_port, grpc_port = free_ports(3)
+        self.port, self.metrics_port, self.grpc_port = free_ports(3)
         self.url = f"https://127.0.0.1:{self.port}"
         own = {"server": {"url": self.url, "bind": "127.0.0.1", "port": self.port,
-                          "metrics_port": self.metrics_port, "grpc_port": grpc_port}}  # fmt: skip
+                          "metrics_port": self.metrics_port,
+                          "grpc_port": self.grpc_port}}  # fmt: skip
         paths = []
         for index, layer in enumerate([*layers, own]):
             path = folder / f"layer{index}.yaml"

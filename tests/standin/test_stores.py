@@ -6,6 +6,7 @@ The Redis tests take a cluster of their own, so that the other tests keep theirs
 from __future__ import annotations
 
 import signal
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import requests
 
 from acpchaos.wait import eventually
 
-from .conftest import SYSTEM_SECRET, Lab
+from .conftest import SYSTEM_SECRET, Lab, self_signed
 from .flows import browser, call, client, introspect, login, m2m, to_callback
 from .machines import Acp, Redises
 
@@ -143,6 +144,29 @@ def test_a_broken_certificate_ends_the_start_instead_of_hanging(lab: Lab) -> Non
     assert done.returncode == 1
     assert str(pair["crt"]) in done.stderr
     assert "matching pair" in done.stderr
+
+
+def test_a_renewed_certificate_is_served_on_every_port_without_a_restart(lab: Lab) -> None:
+    folder = lab.folder / "renewed"
+    folder.mkdir()
+    paths = dict(self_signed(folder)["certificate"])  # type: ignore[call-overload]
+    acp = lab.seeded("renewed", {"server": {"certificate": paths}},
+                  {"standin": {"reload_certificate_s": 0.2}})  # fmt: skip
+
+    def served() -> set[str]:
+        ports = (acp.port, acp.grpc_port)
+        return {ssl.get_server_certificate(("127.0.0.1", port)).strip() for port in ports}
+
+    acp.start()
+    try:
+        former = Path(paths["cert_path"]).read_text().strip()
+        assert served() == {former}
+        self_signed(folder)
+        renewed = Path(paths["cert_path"]).read_text().strip()
+        assert renewed != former
+        eventually("both ports to serve the renewed one", lambda: served() == {renewed}, 20, 0.2)
+    finally:
+        assert acp.stop() == 0
 
 
 def test_bad_sql_refuses_to_start_and_says_why(lab: Lab) -> None:
