@@ -73,8 +73,8 @@ on needs the word in `experiments.may_lose`.
 
 
 class Played(NamedTuple):
-    """A fault as it was seen on the lab. Seconds from set-up until it was in force, and from then
-    until all was whole again, the time it is held included."""
+    """A fault as it was last seen on the lab. Seconds from set-up until it was in force, and from
+    then until all was whole again, the time it is held included."""
 
     fault: str
     settings: str
@@ -82,15 +82,25 @@ class Played(NamedTuple):
     saw: str
     bit_s: float
     whole_s: float
+    date: str = ""
+    commit: str = ""
 
 
-def write_played(plays: Iterable[Played], date: str, commit: str) -> None:
-    """Keep what was seen, for the page."""
-    lines = [f"date = {json.dumps(date)}", f"commit = {json.dumps(commit)}"]
-    for each in plays:
-        lines += ["", "[[play]]"]
+def read_played() -> list[Played]:
+    """What was seen last of each fault."""
+    return [Played(**each) for each in tomllib.loads(PLAYED.read_text(encoding="utf-8"))["play"]]
+
+
+def keep_played(new: Played) -> None:
+    """Keep what was seen of one fault for the page, instead of what was seen of it before."""
+    kept = {(each.fault, each.settings): each for each in read_played()}
+    kept[new.fault, new.settings] = new
+    lines = list[str]()
+    for each in kept.values():
+        lines += ["[[play]]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in each._asdict().items()]
-    PLAYED.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        lines += [""]
+    PLAYED.write_text("\n".join(lines), encoding="utf-8")
 
 
 def page() -> str:
@@ -135,19 +145,17 @@ def _table(faults: list[tuple[Entry, Fault]]) -> Iterator[str]:
 
 
 def _played() -> Iterator[str]:
-    seen = tomllib.loads(PLAYED.read_text(encoding="utf-8"))
     yield "## Seen on the lab"
     yield ""
-    yield f"Played one by one without load on {seen['date']}, commit {seen['commit']}; two cores."
-    yield "What is not listed was not played that day. `make faults-lab` plays all and keeps these"
-    yield "figures."
+    yield "Each played alone, without load, on two cores; `make faults-lab` plays all and keeps the"
+    yield "last play that bit, was seen and was undone. What is not listed was never seen so."
     yield ""
-    yield "| fault | with | the witness saw | in force after | whole again after |"
-    yield "| --- | --- | --- | --- | --- |"
-    for each in (Played(**play) for play in seen["play"]):
+    yield "| fault | with | the witness saw | in force after | whole again after | seen |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for each in read_played():
         yield (
             f"| `{each.fault}` | {each.settings} | {each.witness}: {each.saw} | "
-            f"{each.bit_s:g} s | {each.whole_s:g} s |"
+            f"{each.bit_s:g} s | {each.whole_s:g} s | {each.date}, {each.commit} |"
         )
 
 

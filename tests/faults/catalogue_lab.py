@@ -1,8 +1,8 @@
 """Every fault of the catalogue once on the lab: bitten, seen, undone, timed. `make faults-lab`.
 
-Each runs alone as its experiment file, under the same guard as a play, without load. What was seen
-goes to docs/faults-played.toml, from which `make docs` fills the page. Never played on anything but
-the lab; the first target left changed ends it.
+Each runs alone as its experiment file, under the same guard as a play, without load; words of the
+command line choose some. What was seen goes to docs/faults-played.toml at once, from which `make
+docs` fills the page. Never played on anything but the lab; the first target left changed ends it.
 """
 
 import datetime as dt
@@ -126,6 +126,10 @@ def main(words: list[str]) -> int:
     if not load_profile("kind").cluster.lab:
         raise UsageError("play the whole catalogue", "kind is no lab", "acpchaos lab up")
     progress.begin(f"{len(entries)} faults on kind")
+    commit, dirty = checkout_state(PROJECT)
+    seen_on = {
+        "date": f"{dt.datetime.now(dt.UTC):%Y-%m-%d}", "commit": commit + " and more" * dirty,
+    }  # fmt: skip
     found = []
     for entry, name in entries:
         begin_s = time.monotonic()
@@ -135,11 +139,8 @@ def main(words: list[str]) -> int:
         found.append(play(entry, name, "kind"))
         told = found[-1].wrong or found[-1].played.saw
         progress.say(f"{name} {entry.settings}: {told}, {time.monotonic() - begin_s:.0f} s")
-    commit, dirty = checkout_state(PROJECT)
-    if not words:
-        when = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}"
-        good = [each.played for each in found if not each.wrong]
-        catalogue_docs.write_played(good, when, commit + (" and more" if dirty else ""))
+        if not found[-1].wrong:
+            catalogue_docs.keep_played(found[-1].played._replace(**seen_on))
     bad = sum(bool(each.wrong) for each in found)
     print(f"{len(found) - bad} of {len(found)} faults bit, were seen and were undone")
     return 1 if bad else 0

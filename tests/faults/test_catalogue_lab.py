@@ -6,6 +6,8 @@ import pytest
 from fake_api.server import FakeApi
 
 from acpchaos.errors import UsageError
+from acpchaos.faults import catalogue_docs
+from acpchaos.faults.catalogue_docs import Played
 from acpchaos.record.events import AnyEvent, Fault, Undo, Witness
 from acpchaos.record.journal import Journal
 from acpchaos.target.profile import load_profile
@@ -74,3 +76,16 @@ def test_faults_are_chosen_by_name() -> None:
     assert [name for _, name in chosen(["dns_gone"])] == ["dns_gone"]
     with pytest.raises(UsageError, match="no such fault"):
         chosen(["dns"])
+
+
+def test_a_new_play_stands_instead_of_the_former_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue_docs, "PLAYED", tmp_path / "played.toml")
+    catalogue_docs.PLAYED.write_text("play = []\n")
+    first = Played("node_cut", "", "installed", 'no "beat"', 1.0, 2.0, "2026-11-01", "abc")
+    other = first._replace(settings="direction: inbound")
+    again = first._replace(whole_s=3.0, date="2026-11-02")
+    for each in (first, other, again):
+        catalogue_docs.keep_played(each)
+    assert catalogue_docs.read_played() == [again, other]
