@@ -10,13 +10,10 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     InstanceOf,
     ValidationError,
@@ -29,24 +26,24 @@ from acpchaos.errors import UsageError
 from acpchaos.scenario import Gaps, Stage
 from acpchaos.target.budgets import Budgets
 from acpchaos.target.client_auth import Account, Algorithm, Auth
+from acpchaos.target.disruption import (
+    ClusterService,
+    Experiments,
+    Extension,
+    NodeAccess,
+    Reaper,
+    Rotated,
+    Services,
+    Signals,
+    Stop,
+)
+from acpchaos.target.sections import Reference, Section, resolved
 
+# sections that other rooms take from here
+__all__ = ["ClusterService", "Extension", "NodeAccess", "Reaper", "Rotated", "Stop"]
 PROJECT = Path(__file__).parents[2]
 
-
-def _reference(text: str) -> str:
-    if not re.fullmatch(r"env:\w+|file:.+|secret:[\w.-]+/[\w.-]+/[\w.-]+", text):
-        raise ValueError("give a secret by reference: env:NAME, file:PATH or secret:NS/NAME/KEY")
-    return text
-
-
-Reference = Annotated[str, AfterValidator(_reference)]
 type ReadSecret = Callable[[str, str, str], str]
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, and an unknown key is an error, since it is often a typo."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ClusterSection(Section):
@@ -61,7 +58,7 @@ class ClusterSection(Section):
     @field_validator("kubeconfig")
     @classmethod
     def _from_profile_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        return _resolved(path, info)
+        return resolved(path, info)
 
 
 class Namespaces(Section):
@@ -94,7 +91,7 @@ class Service(Section):
     @field_validator("ca_file")
     @classmethod
     def _from_profile_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        return _resolved(path, info)
+        return resolved(path, info)
 
     @field_validator("base_url")
     @classmethod
@@ -244,102 +241,6 @@ class LoadSection(Section):
         return self
 
 
-class Experiments(Section):
-    """What the target can do, and what may be disrupted on it at all."""
-
-    zones: bool = False
-    zone_key: str = "topology.kubernetes.io/zone"
-    hpa: bool = False
-    redis_cluster: bool = False
-    backup: bool = False
-    sql_manager: Literal["patroni", "none"] = "none"  # who elects leaders of the SQL stores
-    may_disrupt: tuple[
-        Literal[
-            "acp", "nodes", "redis", "sql", "analytics", "dns", "metrics", "ingress",
-            "control-plane", "logs", "prometheus",
-        ], ...
-    ] = ()  # fmt: skip
-    # more than single pods at once: every pod of a workload, a majority, all copies of some slots
-    may_lose: tuple[Literal["workload", "quorum", "shard"], ...] = ()
-
-
-class ClusterService(Section):
-    """A service of the cluster itself; `service` is the Service whose endpoints its pods are."""
-
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = "Deployment"
-    namespace: str
-    name: str
-    service: str = ""
-
-
-class Services(Section):
-    """Where services of the cluster live; the names that kubeadm and upstream manifests use."""
-
-    dns: ClusterService = ClusterService(
-        namespace="kube-system", name="coredns", service="kube-dns"
-    )
-    metrics: ClusterService = ClusterService(
-        namespace="kube-system", name="metrics-server", service="metrics-server"
-    )
-    ingress: ClusterService = ClusterService(namespace="ingress", name="ingress")
-    logs: ClusterService | None = None  # the log agent
-    prometheus: ClusterService | None = None
-
-
-class Signals(Section):
-    """How SIGKILL and SIGSTOP reach process 1 of a container, which the kernel shields from inside.
-
-    `node_pods` allows pods that see the processes of a node (hostPID, CAP_KILL), in a namespace
-    whose pod security lets them in. `image`: one with sh and sed; empty is that of the Redis store.
-    """
-
-    node_pods: bool = False
-    namespace: str = "kube-system"
-    image: str = ""
-
-
-class NodeAccess(Section):
-    """How nodes are reached beneath Kubernetes; without a mechanism their faults do not apply.
-
-    `engine`: nodes are containers of the kind cluster that [cluster] lab names, of this `engine`
-    binary with this `environment` added; `container` is how a node's container is called, and
-    `network` what joins them.
-    """
-
-    mechanism: Literal["none", "engine"] = "none"
-    engine: str = "podman"
-    environment: dict[str, str] = {}
-    container: str = "{node}"
-    network: str = "kind"
-
-
-class Stop(Section):
-    """What ends a play early, undone, besides people. `file`: that it exists. `url`: alarms that
-    fire there, in the words of Alertmanager (/api/v2/alerts) or Prometheus. `burn`: failures of the
-    running load beyond so many times the error budget of the whole play; 0 never.
-    """
-
-    file: Path | None = None
-    url: str = Field(default="", pattern="^(https?://.+)?$")
-    burn: float = Field(default=0.0, ge=0)
-
-    @field_validator("file")
-    @classmethod
-    def _from_profile_folder(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        return _resolved(path, info)
-
-
-class Rotated(Section):
-    """Secrets of ACP's namespace that may hold something else for a while; left out, their faults
-    do not apply. `certificate`: the Secret that `base_url` is served with, by a server that takes
-    its changes without a restart. `config`: NAME/KEY of ACP's configuration file, with
-    system.secret in it.
-    """
-
-    certificate: str = ""
-    config: str = Field(default="", pattern="^([a-z0-9.-]+/[A-Za-z0-9._-]+)?$")
-
-
 class Posture(Section):
     """What the hardening rows compare with; the same names as record.snapshot.Policy."""
 
@@ -364,24 +265,6 @@ class Probes(Section):
 
     image: str = ""
     outside: str = ""
-
-
-class Reaper(Section):
-    """The Job that takes back what a run left when it died. Without an `account` there is none.
-
-    `account` is a service account of `namespace` (by default ACP's) with the roles that
-    `acpchaos rbac --reaper` prints; `image`: one with python3 that nodes spared from faults run.
-    """
-
-    account: str = ""
-    namespace: str = ""
-    image: str = ""
-
-    @model_validator(mode="after")
-    def _has_an_image(self) -> "Reaper":
-        if self.account and not self.image:
-            raise ValueError("a reaper with an account needs an image with python3")
-        return self
 
 
 class Profile(Section):
@@ -477,13 +360,6 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(below, Mapping) and isinstance(value, Mapping)
         result[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
     return result
-
-
-def _resolved(path: Path | None, info: ValidationInfo) -> Path | None:
-    if path is None:
-        return None
-    folder: Path = (info.context or {}).get("folder", Path.cwd())
-    return folder / path.expanduser()
 
 
 def _explain(error: ValidationError, path: Path, local: Path) -> tuple[str, str]:
