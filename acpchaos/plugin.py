@@ -15,8 +15,8 @@ import pytest
 
 from acpchaos import plugin_posture, plugin_repeats
 from acpchaos.check.verdict import JudgedClaim, Outcome, exit_code, merge
-from acpchaos.errors import AcpchaosError, TargetLeftDirty, UsageError
-from acpchaos.plugin_ledger import LEDGER, Inconclusive, Ledger, given
+from acpchaos.errors import EXIT_HELD, AcpchaosError, TargetLeftDirty, UsageError
+from acpchaos.plugin_ledger import LEDGER, Inconclusive, Ledger, crashed, given
 from acpchaos.plugin_posture import row
 from acpchaos.scenario import Claim, Scenario
 
@@ -184,6 +184,15 @@ def _play(config: pytest.Config, scenario: Scenario) -> Played | AcpchaosError:
             )
         except AcpchaosError as error:
             return error
+        except Exception as error:
+            return crashed(f"play {scenario.name}", error)
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """What breaks a test beside its verdict is never outvoted by verdicts that passed."""
+    told = (Inconclusive, pytest.skip.Exception)
+    if call.excinfo is not None and not call.excinfo.errisinstance(told):
+        item.config.stash[LEDGER].outcomes.append(Outcome.FAILED)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -205,11 +214,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
     if ledger.folders:
         ledger.page = write_session(ledger.folders, Path(session.config.getoption("chaos_reports")))
-    merged = merge(ledger.outcomes) if ledger.outcomes else Outcome.INCONCLUSIVE
-    if merged is Outcome.INCONCLUSIVE and session.config.getoption("chaos_inconclusive") == "warn":
-        return
-    if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        session.exitstatus = exit_code(merged)
+    merged = merge(ledger.outcomes)
+    warns = session.config.getoption("chaos_inconclusive") == "warn"
+    ended = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if ended or merged is Outcome.DIRTY:  # not even Ctrl-C hides that
+        forgiven = warns and merged is Outcome.INCONCLUSIVE
+        session.exitstatus = EXIT_HELD if forgiven else exit_code(merged)
 
 
 def pytest_terminal_summary(

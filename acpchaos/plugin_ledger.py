@@ -5,6 +5,7 @@ Room: door. Shared by the parts of the plugin; it must not know how any of it is
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 class Inconclusive(Exception):
     """The evidence could not decide this claim or row."""
+
+
+class Crashed(AcpchaosError):
+    """A defect of ours ended a play or a review; nothing is decided."""
+
+
+def crashed(attempted: str, error: Exception) -> Crashed:
+    """The error by which it is remembered, so that nothing is played again; told in full here."""
+    traceback.print_exception(error)
+    seen = f"{type(error).__name__}: {error}"
+    return Crashed(attempted, seen, "this is a defect; please report it with the traceback above")
 
 
 @dataclass

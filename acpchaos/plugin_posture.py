@@ -14,7 +14,7 @@ import pytest
 from acpchaos.check.checklist import load_checklist
 from acpchaos.check.verdict import Outcome
 from acpchaos.errors import AcpchaosError, TargetLeftDirty, UsageError
-from acpchaos.plugin_ledger import LEDGER, Inconclusive, Ledger, given
+from acpchaos.plugin_ledger import LEDGER, Inconclusive, Ledger, crashed, given
 
 if TYPE_CHECKING:
     from acpchaos.check.posture.rule import RowResult
@@ -120,6 +120,8 @@ def _review(config: pytest.Config) -> Reviewed | AcpchaosError:
             return review(wish, Path(option("chaos_reports")), Progress())
         except AcpchaosError as error:
             return error
+        except Exception as error:
+            return crashed("review the hardening", error)
 
 
 def status(report: pytest.TestReport) -> tuple[str, str, str] | None:
