@@ -49,6 +49,9 @@ WATCHED = {
     "pods": "Pod",
     "endpointslices": "EndpointSlice",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
+    "poddisruptionbudgets": "PodDisruptionBudget",
+    "statefulsets": "StatefulSet",
+    "events": "Event",
 }
 
 
@@ -219,7 +222,10 @@ class _Play:
         def watch(
             kind: str, where: str, stop: threading.Event, shape: type[Shape]
         ) -> Iterator[Change[Shape]]:
-            return follow(self._cluster, WATCHED.get(kind, "Lease"), where, stop, shape)
+            new = kind == "events"  # an hour of them is kept, and nobody asks for those of before
+            return follow(
+                self._cluster, WATCHED.get(kind, "Lease"), where, stop, shape, only_new=new
+            )
 
         verbs = ("list", "watch")
         seen = all(self._cluster.may(verb, "Lease", HEARTBEATS) for verb in verbs)

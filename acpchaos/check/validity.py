@@ -21,6 +21,8 @@ STEADY_SUCCESSES = 3  # of each flow before the fault: one may be luck, and rare
 STEADY_ERROR_RATIO = 0.01  # more failures than this without any fault is not a healthy baseline
 NEVER_SENT_RATIO = 0.1  # of what was due; beyond it too much of an outage is guessed
 PROBER_PERIODS = 5  # missed in a row before the prober counts as blind
+# what is shown beside the claims: nothing is decided by it, so its recorders may be blind
+SHOWN_ONLY = ("timeline-poddisruptionbudgets", "timeline-statefulsets", "timeline-events")
 BLIND_S = 1.0  # shorter blindness hides nothing that a budget in seconds could miss
 
 
@@ -161,7 +163,8 @@ def _prober(run: Run) -> list[str]:
 
 
 def _recorders(run: Run) -> list[str]:
-    """No recorder was blind between the begin of the fault and the end of the recovery."""
+    """No recorder that a claim may rest on was blind between the begin of the fault and the end of
+    the recovery."""
     window = disturbed(run)
     if window is None:
         return []
@@ -169,6 +172,8 @@ def _recorders(run: Run) -> list[str]:
     for gap in run.of(Gap):
         blind_s = (min(gap.t_ns, window.end_ns) - max(gap.from_ns, window.begin_ns)) / NS_PER_S
         torn_at_end = gap.from_ns < window.end_ns <= gap.t_ns
+        if gap.recorder in SHOWN_ONLY:
+            continue
         if blind_s > BLIND_S or torn_at_end:
             lines.append(f"recorder {gap.recorder} was blind for {blind_s:.1f} s: {gap.why}")
     return lines

@@ -26,7 +26,8 @@ def of_play(profile: Profile) -> set[Need]:
     acp = profile.namespaces.acp
     rights = {Need("get", "Namespace", name=name) for name in ("kube-system", acp)}
     rights |= {Need(verb, "Node") for verb in ("list", "watch")}
-    for kind in ("Pod", "EndpointSlice", "HorizontalPodAutoscaler"):
+    for kind in ("Pod", "EndpointSlice", "HorizontalPodAutoscaler", "PodDisruptionBudget",
+                 "StatefulSet", "Event"):  # fmt: skip
         rights |= {Need(verb, kind, acp) for verb in ("list", "watch")}
     rights.add(Need("create", "Lease", acp))  # a name cannot be demanded of what is created
     rights |= {Need(verb, "Lease", acp, name=LEASE) for verb in ("get", "update", "delete")}

@@ -205,6 +205,43 @@ class Autoscaler(Event, tag="autoscaler", frozen=True, kw_only=True):
     behavior: Behavior | None = None
 
 
+class DisruptionBudget(Event, tag="disruption_budget", frozen=True, kw_only=True):
+    """A PodDisruptionBudget: it refuses an eviction while `allowed` is 0. `wanted` healthy pods are
+    kept of `expected` ones."""
+
+    name: str
+    allowed: int = 0
+    healthy: int = 0
+    wanted: int = 0
+    expected: int = 0
+    gone: bool = False
+
+
+class StatefulSet(Event, tag="stateful_set", frozen=True, kw_only=True):
+    """State of a StatefulSet after a change. It rolls while `revision` is not that of all its pods:
+    `updated` of `replicas` have it."""
+
+    name: str
+    uid: str
+    replicas: int = 0
+    ready: int = 0
+    updated: int = 0
+    revision: str = ""
+    gone: bool = False
+
+
+class ClusterEvent(Event, tag="cluster_event", frozen=True, kw_only=True):
+    """What the cluster itself said of an object, once more or for the first time. `first_ns` and
+    `last_ns` are stamped by who said it, to the second; 0 is not told."""
+
+    reason: str
+    about: str  # Kind/name
+    warning: bool = False
+    count: int = 1
+    first_ns: int = 0
+    last_ns: int = 0
+
+
 class Anchor(Event, tag="anchor", frozen=True, kw_only=True):
     """The clock of one writer: `anchor_ns` is its wall time less the monotonic time that all
     processes of one boot of one machine share. So two of one `boot` stand apart exactly by the
@@ -268,6 +305,9 @@ AnyEvent = (
     | Node
     | Endpoints
     | Autoscaler
+    | DisruptionBudget
+    | StatefulSet
+    | ClusterEvent
     | RedisNode
     | Anchor
     | ClockOffset

@@ -1,7 +1,7 @@
 """What the timeline needs of Kubernetes objects; whatever else they hold is not decoded.
 
-Room: record. Field names and defaults are the API's (core/v1, discovery.k8s.io/v1, autoscaling/v2);
-it must not know what is made of them.
+Room: record. Field names and defaults are the API's (core/v1, apps/v1, policy/v1,
+discovery.k8s.io/v1, autoscaling/v2); it must not know what is made of them.
 """
 
 import msgspec
@@ -133,3 +133,50 @@ class AutoscalerStatus(_Part):
 class Autoscaler(Shape):
     spec: AutoscalerSpec = msgspec.field(default_factory=AutoscalerSpec)
     status: AutoscalerStatus = msgspec.field(default_factory=AutoscalerStatus)
+
+
+class BudgetStatus(_Part):
+    disruptions_allowed: int = 0
+    current_healthy: int = 0
+    desired_healthy: int = 0
+    expected_pods: int = 0
+
+
+class DisruptionBudget(Shape):
+    status: BudgetStatus = msgspec.field(default_factory=BudgetStatus)
+
+
+class StatefulSetSpec(_Part):
+    replicas: int = 1
+
+
+class StatefulSetStatus(_Part):
+    ready_replicas: int = 0
+    updated_replicas: int = 0
+    update_revision: str = ""
+
+
+class StatefulSet(Shape):
+    spec: StatefulSetSpec = msgspec.field(default_factory=StatefulSetSpec)
+    status: StatefulSetStatus = msgspec.field(default_factory=StatefulSetStatus)
+
+
+class Involved(_Part):
+    kind: str = ""
+    name: str = ""
+
+
+class Series(_Part):
+    count: int = 1
+    last_observed_time: str | None = None
+
+
+class ClusterEvent(Shape):
+    involved_object: Involved = msgspec.field(default_factory=Involved)
+    reason: str = ""
+    type: str = ""
+    count: int | None = None
+    first_timestamp: str | None = None
+    last_timestamp: str | None = None
+    event_time: str | None = None  # of those that new-style reporters write, with the series
+    series: Series | None = None

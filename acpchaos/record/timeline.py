@@ -17,14 +17,18 @@ from acpchaos.record.events import (
     Autoscaler,
     Behavior,
     Clock,
+    ClusterEvent,
+    DisruptionBudget,
     Endpoints,
     Event,
     Gap,
     Heartbeat,
     Node,
+    Observation,
     Pod,
     ScalingPolicy,
     ScalingRules,
+    StatefulSet,
 )
 from acpchaos.record.journal import Journal
 from acpchaos.target.watching import Change, Shape
@@ -32,6 +36,8 @@ from acpchaos.target.watching import Change, Shape
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 HEARTBEATS = "kube-node-lease"  # the namespace where kubelets renew their Leases, every 10 s
 ZONE_LABEL = "topology.kubernetes.io/zone"
+MOST_EVENTS = 2000  # lines; a crash loop of many pods says the same thing again and again
+LEFT_OUT = "cluster_events_left_out"  # name of the Observation that counts those beyond
 STOP_S = 2.0  # for all threads together; they hold nothing that must be written
 
 
@@ -102,9 +108,62 @@ def decode_lease(item: shapes.Lease, gone: bool, t_ns: int) -> Heartbeat | None:
     """A node's heartbeat (kube-node-lease), by the kubelet's own clock."""
     if gone or not item.spec.renew_time:
         return None
-    renewed = dt.datetime.fromisoformat(item.spec.renew_time)
-    renewed_ns = (renewed - EPOCH) // dt.timedelta(microseconds=1) * 1000
-    return Heartbeat(t_ns=t_ns, node=item.metadata.name, renewed_ns=renewed_ns)
+    return Heartbeat(t_ns=t_ns, node=item.metadata.name, renewed_ns=_ns(item.spec.renew_time))
+
+
+def decode_budget(item: shapes.DisruptionBudget, gone: bool, t_ns: int) -> DisruptionBudget:
+    """How many pods a PodDisruptionBudget would let go."""
+    status = item.status
+    return DisruptionBudget(
+        t_ns=t_ns,
+        name=item.metadata.name,
+        allowed=status.disruptions_allowed,
+        healthy=status.current_healthy,
+        wanted=status.desired_healthy,
+        expected=status.expected_pods,
+        gone=gone,
+    )
+
+
+def decode_stateful_set(item: shapes.StatefulSet, gone: bool, t_ns: int) -> StatefulSet:
+    """How many pods a StatefulSet has, wants and has brought to its revision."""
+    return StatefulSet(
+        t_ns=t_ns,
+        name=item.metadata.name,
+        uid=item.metadata.uid,
+        replicas=item.spec.replicas,
+        ready=item.status.ready_replicas,
+        updated=item.status.updated_replicas,
+        revision=item.status.update_revision,
+        gone=gone,
+    )
+
+
+def decode_cluster_event(item: shapes.ClusterEvent, gone: bool, t_ns: int) -> ClusterEvent | None:
+    """Why, of what, how often and when; None for one that is forgotten. Its message is left, since
+    it may hold anything."""
+    if gone:
+        return None
+    series = item.series or shapes.Series(count=item.count or 1)
+    first = item.first_timestamp or item.event_time
+    last = series.last_observed_time or item.last_timestamp or first
+    about = item.involved_object
+    return ClusterEvent(
+        t_ns=t_ns,
+        reason=item.reason,
+        about=f"{about.kind}/{about.name}",
+        warning=item.type == "Warning",
+        count=series.count,
+        first_ns=_ns(first),
+        last_ns=_ns(last),
+    )
+
+
+def _ns(stamp: str | None) -> int:
+    """An RFC 3339 time as nanoseconds of Unix time; 0 for none."""
+    if not stamp:
+        return 0
+    return (dt.datetime.fromisoformat(stamp) - EPOCH) // dt.timedelta(microseconds=1) * 1000
 
 
 def _ready(conditions: list[shapes.Condition] | None) -> bool:
@@ -161,6 +220,7 @@ class Timeline:
         self._heartbeats = heartbeats
         self._clock, self._stop = Clock(), threading.Event()
         self._zones: dict[str, str] = {}
+        self._events = 0
         self._synced: dict[str, threading.Event] = {}
         self._lost: dict[str, tuple[int, str]] = {}  # kinds without a view: since when, and why
         self._threads: list[threading.Thread] = []
@@ -174,6 +234,9 @@ class Timeline:
             ),
             "endpointslices": Kind(shapes.EndpointSlice, decode_endpoint_slice),
             "horizontalpodautoscalers": Kind(shapes.Autoscaler, decode_autoscaler),
+            "poddisruptionbudgets": Kind(shapes.DisruptionBudget, decode_budget),
+            "statefulsets": Kind(shapes.StatefulSet, decode_stateful_set),
+            "events": Kind(shapes.ClusterEvent, self._cluster_event),
         }
         if self._heartbeats:
             kinds["leases"] = Kind(shapes.Lease, decode_lease, HEARTBEATS)
@@ -195,11 +258,22 @@ class Timeline:
             thread.join(timeout=max(0.0, until_s - time.monotonic()))
         for name, (from_ns, why) in self._lost.items():
             self._gap(name, from_ns, self._clock.now_ns(), why)
+        if (left := self._events - MOST_EVENTS) > 0:
+            now_ns = self._clock.now_ns()
+            self._journal.write(Observation(t_ns=now_ns, when="after", name=LEFT_OUT, value=left))
 
     def _node(self, item: shapes.Node, gone: bool, t_ns: int) -> Node:
         node = decode_node(item, gone, t_ns)
         self._zones[node.name] = node.zone
         return node
+
+    def _cluster_event(
+        self, item: shapes.ClusterEvent, gone: bool, t_ns: int
+    ) -> ClusterEvent | None:
+        """The first MOST_EVENTS; the rest is counted."""
+        event = decode_cluster_event(item, gone, t_ns)
+        self._events += event is not None
+        return event if self._events <= MOST_EVENTS else None
 
     def _follow(self, name: str, kind: Kind) -> None:
         """Until told to stop. A watch that ends otherwise, by whatever error, is lost for good."""

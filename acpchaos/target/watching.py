@@ -78,10 +78,12 @@ class _ErrorFrame(msgspec.Struct):
 
 
 def listed[S: Shape](
-    cluster: Cluster, kind: str, namespace: str, shape: type[S], selector: str = ""
+    cluster: Cluster, kind: str, namespace: str, shape: type[S], selector: str = "", most: int = 0
 ) -> tuple[list[S], str]:
-    """(objects, resource version) of one list; ApiRefused where there is none to be had."""
+    """(objects, resource version) of one list, of its first `most` where that is given; ApiRefused
+    where there is none to be had."""
     path, query = path_of(kind, namespace), {"labelSelector": selector} if selector else {}
+    query |= {"limit": str(most)} if most else {}
     body = cluster.call("GET", path, query=query, timeout_s=LIST_S)
     try:
         # the class is generic, so its type is only known here
@@ -93,15 +95,18 @@ def listed[S: Shape](
 
 def follow[S: Shape](
     cluster: Cluster, kind: str, namespace: str, stop: threading.Event, shape: type[S],
-    selector: str = "",
+    selector: str = "", *, only_new: bool = False,
 ) -> Iterator[Change[S]]:  # fmt: skip
     """Endless changes of a kind until `stop` is set: a list, SYNCED, and what a watch tells.
 
     A lost watch is resumed where it ended, over resets, dead connections and an API server that is
     away. Where its version is gone (HTTP 410) the list is repeated: only what differs is told, and
     objects that vanished meanwhile come as DELETED. Kinds without a namespace ignore `namespace`.
+
+    `only_new`: what was there before is neither told nor kept in memory, however much that is, and
+    a list that is repeated tells nothing, so that something may always have been missed.
     """
-    return _Follower(cluster, kind, namespace, stop, shape, selector).changes()
+    return _Follower(cluster, kind, namespace, stop, shape, selector, only_new).changes()
 
 
 class _Silent(ApiRefused):
@@ -113,8 +118,9 @@ class _Follower[S: Shape]:
 
     def __init__(
         self, cluster: Cluster, kind: str, namespace: str, stop: threading.Event, shape: type[S],
-        selector: str,
+        selector: str, only_new: bool,
     ) -> None:  # fmt: skip
+        self._only_new = only_new
         self._cluster, self._kind, self._namespace = cluster, kind, namespace
         self._stop, self._shape, self._selector = stop, shape, selector
         self._frames = msgspec.json.Decoder(_Frame[shape])  # type: ignore[valid-type]
@@ -129,6 +135,7 @@ class _Follower[S: Shape]:
             try:
                 missed = dead
                 if not self._version:
+                    missed = missed or self._only_new
                     for change in self._list():
                         missed = True
                         yield change
@@ -153,9 +160,10 @@ class _Follower[S: Shape]:
     def _list(self) -> Iterator[Change[S]]:
         """What differs from what is known."""
         items, version = listed(
-            self._cluster, self._kind, self._namespace, self._shape, self._selector
-        )
-        fresh = {item.metadata.uid: item for item in items}
+            self._cluster, self._kind, self._namespace, self._shape, self._selector,
+            most=1 if self._only_new else 0,
+        )  # fmt: skip
+        fresh = {} if self._only_new else {item.metadata.uid: item for item in items}
         known, self._known = self._known, fresh
         for uid, item in known.items():
             if uid not in fresh:
@@ -212,6 +220,6 @@ class _Follower[S: Shape]:
             return None
         if frame.type == "DELETED":
             self._known.pop(item.metadata.uid, None)
-        else:
+        elif not self._only_new:
             self._known[item.metadata.uid] = item
         return Change(frame.type, item)

@@ -8,7 +8,7 @@ from golden import records
 
 from acpchaos.check.judge import encode, judge, rejudge
 from acpchaos.check.verdict import Outcome, merge
-from acpchaos.record.events import Fault, Health, Phase, Undo, Witness
+from acpchaos.record.events import Fault, Gap, Health, Phase, Undo, Witness
 from acpchaos.record.run import Run, RunFolder
 
 P, F, I, D = (  # noqa: E741
@@ -124,6 +124,13 @@ def test_a_blink_of_a_recorder_is_tolerated() -> None:
         t_ns=records.at(40.4), recorder="timeline-pods", from_ns=records.at(40), why="watch lost"
     )
     judged = judge(records.run_of([*records.good_events(), blink]))
+    assert {claim.verdict.outcome for claim in judged} == {P}
+
+
+@pytest.mark.parametrize("watched", ["poddisruptionbudgets", "statefulsets", "events"])
+def test_what_no_claim_rests_on_may_be_missed(watched: str) -> None:
+    lost = Gap(t_ns=records.at(50), recorder=f"timeline-{watched}", from_ns=records.at(40), why="x")
+    judged = judge(records.run_of([*records.good_events(), lost]))
     assert {claim.verdict.outcome for claim in judged} == {P}
 
 

@@ -40,10 +40,12 @@ class Scripted:
     def __init__(self, lists: list[Any], watches: list[Any]) -> None:
         self.lists, self.watches, self.now_s = lists, watches, 100.0
         self.listed, self.resumed = 0, []
+        self.limits: list[str] = []
         self.stop = threading.Event()
 
-    def call(self, method: str, path: str, **_: Any) -> bytes:
+    def call(self, method: str, path: str, **given: Any) -> bytes:
         self.listed += 1
+        self.limits.append(given["query"].get("limit", ""))
         answer = self.lists.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -70,11 +72,13 @@ class Scripted:
             else:
                 yield part
 
-    def seen(self, monkeypatch: pytest.MonkeyPatch) -> list[Change[shapes.Node]]:
+    def seen(
+        self, monkeypatch: pytest.MonkeyPatch, *, only_new: bool = False
+    ) -> list[Change[shapes.Node]]:
         monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=lambda: self.now_s))
         monkeypatch.setattr(watching, "RETRY_S", 0.0)
         cluster: Cluster = self  # type: ignore[assignment]
-        return list(follow(cluster, "nodes", "", self.stop, shapes.Node))
+        return list(follow(cluster, "nodes", "", self.stop, shapes.Node, only_new=only_new))
 
 
 def told(changes: list[Change[shapes.Node]]) -> list[Any]:
@@ -128,6 +132,17 @@ def test_where_the_history_is_gone_only_what_differs_is_told_and_that_it_was_mis
         ("LOST", False), ("DELETED", "c"), ("MODIFIED", "b"), ("ADDED", "d"), ("SYNCED", True),
     ]  # fmt: skip
     assert cluster.resumed == ["5", "9", "9"]
+
+
+def test_of_what_is_only_followed_anew_nothing_old_is_told_or_kept_or_vouched_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lists = [(5, [node("a", 3)]), (9, [node("b", 8)])]
+    cluster = Scripted(lists, [[line("ADDED", "c", 6), error(410)], [line("ADDED", "d", 10)]])
+    assert told(cluster.seen(monkeypatch, only_new=True)) == [
+        ("SYNCED", False), ("ADDED", "c"), ("LOST", False), ("SYNCED", True), ("ADDED", "d"),
+    ]  # fmt: skip
+    assert cluster.resumed == ["5", "9", "10"] and cluster.limits == ["1", "1"]
 
 
 def test_a_gone_history_in_which_nothing_happened_hid_nothing(
