@@ -18,6 +18,7 @@ from acpchaos.check.judge import rejudge
 from acpchaos.check.verdict import JudgedClaim
 from acpchaos.errors import PreconditionUnmet, TargetLeftDirty
 from acpchaos.faults import arming, health, load_surge, rights, toolkit
+from acpchaos.faults.undo import require_undone
 from acpchaos.load import surge
 from acpchaos.load.ledger import Ledger
 from acpchaos.load.observe import observe
@@ -33,7 +34,7 @@ from acpchaos.record.seal import seal, write_history
 from acpchaos.record.timeline import HEARTBEATS, Timeline
 from acpchaos.report.evidence import write_evidence
 from acpchaos.scenario import Scenario
-from acpchaos.stopping import PlayStopped, Stopper, require_quiet
+from acpchaos.stopping import PlayStopped, Reason, Stopper, require_quiet
 from acpchaos.stores.exec import following
 from acpchaos.stores.redis_observer import RedisObserver
 from acpchaos.target import clock_faces, guard
@@ -71,7 +72,7 @@ class Played:
 
 
 class _Interrupted(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, taken the same way as Ctrl-C."""
+    """Ctrl-C, SIGTERM or SIGHUP."""
 
 
 def play(
@@ -89,9 +90,10 @@ def play(
     meta = _meta(resolved(scenario, profile), profile, cluster, seed)
     home = Path(reports).absolute() / meta.run_id
     with ExitStack() as parts:
-        parts.enter_context(_signals())
+        parts.enter_context(_signals(progress))
         cluster = cluster.hooked(parts.enter_context(Mutations(home / FILE)))
         lock = parts.enter_context(Lock(cluster, profile.namespaces.acp, meta.run_id))
+        require_undone(cluster, profile.namespaces.acp)
         folder = RunFolder.create(home, meta)
         progress.say(f"run {meta.run_id}, seed {seed}")
         progress.say(parts.enter_context(arming.armed(cluster, profile, meta.run_id)))
@@ -162,9 +164,10 @@ class _Play:
                 "nothing was changed; clear it, then play again",
             )  # fmt: skip
 
-    def _tell_stop(self) -> None:
-        """Put on record why the play ends early; a stopped one proves nothing."""
-        if self._stopped or (reason := self._stops.reason) is None:
+    def _tell_stop(self, reason: Reason | None = None) -> None:
+        """Put on record why the play, or its experiment, ended early; such a one proves nothing."""
+        reason = self._stops.reason or reason
+        if self._stopped or reason is None:
             return
         self._stopped = True
         value = {"by": reason.by, "why": reason.why}
@@ -184,8 +187,9 @@ class _Play:
                 target=self._target,
                 deadline_s=self._scenario.fault_s,
                 stop=self._stops,
+                say=self._progress.say,
             )
-        self._tell_stop()
+        self._tell_stop(_cut_short(played))
         self._progress.say(f"experiment: {played.outcome}. {played.why}")
         if played.dirty:
             raise TargetLeftDirty(
@@ -318,6 +322,11 @@ class _Play:
         self._progress.say(f"phase {name}")
 
 
+def _cut_short(played: toolkit.Played) -> Reason | None:
+    """Why an experiment did not come to its own end; None for one that did."""
+    return Reason("experiment", played.why) if played.outcome in toolkit.CUT_SHORT else None
+
+
 def _meta(scenario: Scenario, profile: Profile, cluster: Cluster, seed: int) -> RunMeta:
     moment = dt.datetime.now(dt.UTC)
     made_by = origin(PROJECT)
@@ -341,18 +350,16 @@ def _meta(scenario: Scenario, profile: Profile, cluster: Cluster, seed: int) -> 
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end a play as Ctrl-C does: through every clean-up."""
+def _signals(progress: Told) -> Iterator[None]:
+    """SIGTERM and a closed terminal end a play as Ctrl-C does: through every clean-up, each told
+    at once."""
 
     def interrupt(number: int, frame: object) -> None:
-        raise _Interrupted(signal.Signals(number).name)
+        name = signal.Signals(number).name
+        with suppress(Exception):  # the terminal is gone, or in the middle of a word
+            progress.say(f"{name}: ending the play; changes are taken back, load and recorders end")
+        raise _Interrupted(name)
 
-    if threading.current_thread() is not threading.main_thread():
+    heeded = [each for each in toolkit.ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    with toolkit.handled(interrupt, *{*heeded, signal.SIGTERM, signal.SIGHUP}):
         yield
-        return
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

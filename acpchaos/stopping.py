@@ -21,7 +21,7 @@ from acpchaos.scenario import Scenario
 from acpchaos.target.profile import Profile, Stop
 from acpchaos.wait import pause_until
 
-type Way = Literal["file", "alarm", "burn", "lease"]
+type Way = Literal["file", "alarm", "burn", "lease", "watch", "experiment"]
 
 EVERY_S = 0.5
 ASK_S = 2.0  # between two questions for alarms
@@ -244,7 +244,11 @@ class Stopper:
 
     def _run(self) -> None:
         while not self._over.wait(self._every_s):
-            if found := self.look():
+            try:
+                found = self.look()
+            except Exception as error:  # nobody watching is no reason to go on
+                found = Reason("watch", f"the look for a stop failed: {error!r}")
+            if found:
                 self._reason = found
                 return
 

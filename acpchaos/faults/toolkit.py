@@ -11,14 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from acpchaos.errors import AcpchaosError
-from acpchaos.faults.undo import undo_run
+from acpchaos.errors import AcpchaosError, TargetLeftDirty
+from acpchaos.faults.undo import outstanding_of, undo_run
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import FILE, Mutations
 from acpchaos.target import access
@@ -27,6 +28,11 @@ from acpchaos.target.profile import Profile
 
 POLL_S = 0.25
 HEAL_S = 90.0  # rollbacks and the net below them, after a stop
+TELL_S = 5.0  # between two words of what is waited for
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CUT_SHORT = ("stopped", "overdue", "crashed")  # outcomes that are not the toolkit's word
+
+type Say = Callable[[str], None]
 
 
 class Stop(Protocol):
@@ -59,21 +65,81 @@ def run(
     target: str,
     deadline_s: float,
     stop: Stop | None = None,
+    say: Say = lambda text: None,
 ) -> Played:
     """Play `experiment` for run folder `run_dir`. Ctrl-C, SIGTERM handlers that raise, `stop` and
-    the deadline all end the child, let it heal, and undo; an exception is passed on after that."""
+    the deadline all end the child, let it heal, and undo; an exception is passed on after that, or
+    TargetLeftDirty in its place. `say` is told what is waited for meanwhile."""
     folder = run_dir / "chaos"
     folder.mkdir(parents=True, exist_ok=True)
     kubeconfig = access.write_kubeconfig(profile, folder / "kubeconfig")
     child = _start(experiment, folder, configuration, _environment(run_dir, target, kubeconfig))
-    ended = "crashed"
+    ended, interrupted = "interrupted", None
     try:
         ended = _attend(child, deadline_s, stop or threading.Event())
-    finally:
-        _end(child)
-        kubeconfig.unlink(missing_ok=True)  # credentials do not belong into evidence
-        undone, dirty = _undo(profile, run_dir)
+    except BaseException as error:  # passed on when all is undone
+        interrupted = error
+    tell = _softly(say)
+    with _held_off(run_dir.name, tell) as signals:
+        try:
+            _end(child, ended, profile, run_dir.name, tell)
+        finally:
+            kubeconfig.unlink(missing_ok=True)  # credentials do not belong into evidence
+            undone, dirty = _undo(profile, run_dir)
+        if ended or undone or dirty:
+            left = f"left changed: {dirty}" if dirty else "nothing is left changed"
+            tell(f"taken back from here: {', '.join(undone) or 'nothing'}; {left}")
+    if interrupted is not None and dirty:
+        raise TargetLeftDirty(
+            f"undo run {run_dir.name}", dirty,
+            f"remove the cause, then: acpchaos undo {run_dir.name}",
+        ) from interrupted  # fmt: skip
+    if interrupted is not None:
+        raise interrupted
+    if signals and not dirty:
+        signal.raise_signal(signals[0])
     return _told(folder, ended, undone, dirty)
+
+
+@contextmanager
+def handled(handler: Callable[[int, object], None], *numbers: int) -> Iterator[None]:
+    """Within the block these signals go to `handler`; in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.signal(each, handler) for each in numbers}
+    try:
+        yield
+    finally:
+        for number, one in before.items():
+            signal.signal(number, one)
+
+
+def _softly(say: Say) -> Say:
+    """A closed terminal, or a word that comes in the middle of another, keeps nothing undone."""
+
+    def tell(text: str) -> None:
+        with suppress(Exception):
+            say(text)
+
+    return tell
+
+
+@contextmanager
+def _held_off(run_id: str, say: Say) -> Iterator[list[int]]:
+    """Within the block nobody's impatience keeps anything from being undone: signals are answered,
+    and listed for afterwards."""
+    seen: list[int] = []
+
+    def answer(number: int, frame: object) -> None:
+        seen.append(number)
+        say(
+            f"{signal.Signals(number).name}: still undoing; kill -KILL {os.getpid()} ends it all "
+            f"the same, and then: acpchaos undo {run_id}"
+        )
+
+    with handled(answer, *ENDING):
+        yield seen
 
 
 def command(experiment: Path, folder: Path) -> list[str]:
@@ -128,16 +194,32 @@ def _attend(child: subprocess.Popen[bytes], deadline_s: float, stop: Stop) -> st
     return "overdue"
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(
+    child: subprocess.Popen[bytes], why: str, profile: Profile, run_id: str, say: Say
+) -> None:  # fmt: skip
     """Interrupt the child, let it heal, and kill its group only when it does not end."""
     if child.poll() is not None:
         return
     child.send_signal(signal.SIGINT)
+    end_s = time.monotonic() + HEAL_S
+    say(f"the experiment is {why} and told to end; {_still(profile, run_id)}")
+    while (left_s := end_s - time.monotonic()) > 0:
+        try:
+            child.wait(min(TELL_S, left_s))
+            return
+        except subprocess.TimeoutExpired:
+            say(f"waiting for the experiment to end; {_still(profile, run_id)}")
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _still(profile: Profile, run_id: str) -> str:
+    """What is to be taken back, for people."""
     try:
-        child.wait(HEAL_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+        left = outstanding_of(profile, run_id)
+    except AcpchaosError as error:
+        return f"what it has to take back cannot be read: {error.seen}"
+    return f"it has to take back: {', '.join(left) or 'nothing'}"
 
 
 def _undo(profile: Profile, run_dir: Path) -> tuple[tuple[str, ...], str]:

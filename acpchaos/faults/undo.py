@@ -186,6 +186,22 @@ def recorded_runs(cluster: Cluster, namespace: str) -> list[str]:
     return [record["metadata"]["annotations"]["acpchaos.io/run"] for record in records]
 
 
+def require_undone(cluster: Cluster, namespace: str) -> None:
+    """Return only where no run left a record: what it changed may still be as it left it."""
+    if left := recorded_runs(cluster, namespace):
+        raise PreconditionUnmet(
+            "begin a play", f"changes of run {', '.join(left)} are not taken back",
+            f"acpchaos undo {left[0] if len(left) == 1 else 'all'}",
+        )  # fmt: skip
+
+
+def outstanding_of(profile: Profile, run_id: str) -> list[str]:
+    """What a run has recorded and not yet reverted, for people. Reads only."""
+    cluster = Cluster.from_profile(profile)
+    log = UndoLog(cluster, profile.namespaces.acp, run_id, None, Clock())
+    return [describe(change) for change in log.outstanding().values()]
+
+
 def undo_run(
     profile: Profile, run_id: str, cluster: Cluster | None = None, journal: Journal | None = None,
     hook_of: Callable[[str], Hook] | None = None,

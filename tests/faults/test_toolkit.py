@@ -1,5 +1,6 @@
 """Real Chaos Toolkit children on the fake API server: whatever stops them, the target is clean."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,8 +15,12 @@ from chaoslib.loader import load_experiment
 from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
-from acpchaos.faults import toolkit
+from acpchaos.errors import TargetLeftDirty
+from acpchaos.faults import changes, toolkit
 from acpchaos.faults.catalogue import ENTRIES
+from acpchaos.faults.undo import UndoLog
+from acpchaos.record.events import Clock
+from acpchaos.target.cluster import Cluster
 from acpchaos.target.profile import PROJECT, load_profile
 from acpchaos.wait import eventually
 from faults.told import cordoned, events, undo_records
@@ -137,6 +142,86 @@ def test_ctrl_c_at_the_runner_passes_on_and_leaves_no_cordoned_node(
         runner.kill()
     assert b"KeyboardInterrupt" in stderr
     assert cordoned(api) == [] and undo_records(api) == [] and leases(api) == []
+
+
+PATIENT = """
+import signal, time
+signal.signal(signal.SIGINT, lambda *_: (time.sleep(1), exit()))
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+def interrupted(
+    api: FakeApi, profile_path: Path, run_dir: Path, patch: pytest.MonkeyPatch
+) -> list[str]:
+    """What is said by a runner whose child takes a second to end after Ctrl-C, which comes once
+    more meanwhile. One change is recorded and made."""
+    cluster = Cluster.from_profile(load_profile(profile_path))
+    log = UndoLog(cluster, NAMESPACE, run_dir.name, None, Clock())
+    node = cluster.get("Node", "worker-a")
+    log.record(changes.cordon(node))
+    marked = {"annotations": {changes.CORDONED_BY: run_dir.name}}
+    cluster.patch("Node", "worker-a", {"metadata": marked, "spec": {"unschedulable": True}})
+    words: list[str] = []
+
+    def start(*_: object) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-c", PATIENT], stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert child.stdout and child.stdout.readline() == b"up\n"
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return child
+
+    def say(text: str) -> None:
+        words.append(text)
+        if len(words) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    patch.setattr(toolkit, "_start", start)
+    with contextlib.suppress(KeyboardInterrupt):
+        toolkit.run(
+            PROJECT / "experiments" / "zone-drain.yaml", run_dir, load_profile(profile_path), {},
+            target=str(profile_path), deadline_s=30, say=say,
+        )  # fmt: skip
+        pytest.fail("Ctrl-C was not passed on")
+    return words
+
+
+def test_ctrl_c_says_at_once_what_is_undone_and_a_second_one_does_not_stop_that(
+    api: FakeApi, profile_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = interrupted(api, profile_path, tmp_path / "run-14", monkeypatch)
+    assert words[0].startswith("the experiment is interrupted and told to end; it has to take back")
+    assert words[0].endswith(": cordon worker-a")
+    assert "SIGINT: still undoing" in words[1] and "acpchaos undo run-14" in words[1]
+    assert words[-1] == "taken back from here: cordon worker-a; nothing is left changed"
+    assert cordoned(api) == [] and undo_records(api) == []
+
+
+def test_ctrl_c_does_not_hide_that_something_is_left_changed(
+    api: FakeApi, profile_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toolkit, "_undo", lambda *_: ((), "cordon worker-a: HTTP 403"))
+    with pytest.raises(TargetLeftDirty, match="acpchaos undo run-15") as caught:
+        interrupted(api, profile_path, tmp_path / "run-15", monkeypatch)
+    assert isinstance(caught.value.__cause__, KeyboardInterrupt)
+
+
+def test_ctrl_c_after_the_experiment_waits_for_the_undo_and_counts(
+    api: FakeApi, profile_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def undo(*_: object) -> tuple[tuple[str, ...], str]:
+        os.kill(os.getpid(), signal.SIGINT)
+        undone.append("all")
+        return (), ""
+
+    undone: list[str] = []
+    monkeypatch.setattr(toolkit, "_start", lambda *_: subprocess.Popen(["true"]))
+    monkeypatch.setattr(toolkit, "_undo", undo)
+    with pytest.raises(KeyboardInterrupt):
+        play(profile_path, tmp_path / "run-16", "zone-drain.yaml", DRAIN)
+    assert undone == ["all"]
 
 
 def test_killed_child_is_undone_by_its_parent(

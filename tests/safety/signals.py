@@ -27,12 +27,13 @@ from pathlib import Path
 from acpchaos import play
 from acpchaos.faults import toolkit
 from acpchaos.record.mutations import FILE, Mutations
+from acpchaos.report.progress import Progress
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock
 from acpchaos.target.profile import load_profile
 profile, home = load_profile(sys.argv[1]), Path(sys.argv[2])
 print("x" * 10, flush=True)
-with play._signals(), Mutations(home / FILE) as mutations:
+with play._signals(Progress()), Mutations(home / FILE) as mutations:
     cluster = Cluster.from_profile(profile, mutations)
     with Lock(cluster, profile.namespaces.acp, home.name):
         played = toolkit.run(

@@ -8,8 +8,12 @@ from fake_api.server import FakeApi
 
 from acpchaos import play
 from acpchaos.errors import PreconditionUnmet
+from acpchaos.faults import changes
+from acpchaos.faults.undo import UndoLog
+from acpchaos.record.events import Clock
 from acpchaos.record.mutations import FILE, read_chain
 from acpchaos.scenario import Load, Scenario
+from acpchaos.target.cluster import Cluster
 from acpchaos.target.profile import load_profile
 from safety import target
 
@@ -61,3 +65,15 @@ def test_an_account_that_may_not_is_refused_before_anything_is_changed(
     with pytest.raises(PreconditionUnmet, match="may not delete Pod in acp-system"):
         played(api, tmp_path)
     assert target.changes(api) == [] and not (tmp_path / "reports").exists()
+
+
+def test_nothing_begins_on_what_another_run_left_changed(
+    api: FakeApi, tmp_path: Path
+) -> None:  # fmt: skip
+    profile = load_profile(scene.write_profile(api, tmp_path))
+    cluster = Cluster.from_profile(profile)
+    log = UndoLog(cluster, scene.NAMESPACE, "run-dead", None, Clock())
+    log.record(changes.cordon(cluster.get("Node", "worker-a")))
+    with pytest.raises(PreconditionUnmet, match="acpchaos undo run-dead"):
+        played(api, tmp_path)
+    assert list((tmp_path / "reports").rglob("run.json")) == []

@@ -253,6 +253,29 @@ def test_a_stop_in_the_fault_ends_the_play_and_decides_nothing(
     assert target.changes(api) == before
 
 
+@pytest.mark.parametrize("outcome", ["overdue", "crashed"])
+def test_an_experiment_that_was_cut_short_decides_nothing(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    def cut(*_: Any, **__: Any) -> toolkit.Played:
+        return toolkit.Played(outcome, False, f"the experiment was {outcome}")
+
+    folder = playing(api, tmp_path, monkeypatch, cut, steady_s=0, recovery_s=0)()
+    (claim,) = json.loads((folder / "verdicts.json").read_bytes())
+    assert claim["verdict"]["why"] == f"the play was stopped: the experiment was {outcome}"
+
+
+def test_a_look_that_fails_stops_the_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path) -> bool:
+        raise PermissionError(13, "denied", str(self))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    stop = Stop(file=tmp_path / "stop")
+    with Stopper(stop, PLANNED, tmp_path, threading.Event(), 0.02).looking() as stopper:
+        eventually("the stop", stopper.is_set, 5, 0.02)
+    assert stopper.reason and "PermissionError" in stopper.reason.why
+
+
 def test_a_stop_before_the_fault_changes_nothing(
     api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
