@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from fake_api.server import FakeApi
-from fake_api.store import Object
+from fake_api.shelf import Object
 from fake_api.stores import Stores
 
 NAMESPACE = "acp-system"

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from fake_api.forwarding import forward, typed
-from fake_api.store import Key, Object, Refused, Store, forbidden, redirected
+from fake_api.shelf import Key, Object
+from fake_api.store import Refused, Store, forbidden, redirected
 
 _PATH = re.compile(
     r"^/(?:api|apis/[^/]+)/[^/]+(?:/namespaces/(?P<ns>[^/]+)(?=/))?/(?P<plural>[a-z]+)"

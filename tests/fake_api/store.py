@@ -11,12 +11,9 @@ import re
 import threading
 import time
 import uuid
-from typing import Any
 
 from fake_api import processes
-
-Object = dict[str, Any]
-Key = tuple[str, str, str]  # plural, namespace, name
+from fake_api.shelf import Key, Object, Shelf
 
 
 class Refused(Exception):
@@ -35,7 +32,7 @@ class Store:
         self.forbidden: list[str] = []  # patterns of "METHOD path" answered with 403
         self.swallowed: list[str] = []  # patterns of calls answered with 200 and not carried out
         self.redirected: list[tuple[str, str]] = []  # pattern of changing calls, and what instead
-        self.stale: dict[Key, Object] | None = None  # where reads of all but ConfigMaps come from
+        self.stale: Shelf | None = None  # where reads of all but ConfigMaps come from
         self.may_not: list[str] = []  # patterns of "verb resource" that access reviews deny
         self.terminate_s = 0.05
         self.calls: list[str] = []
@@ -43,7 +40,7 @@ class Store:
         self.served: list[str] = []  # group/version of kinds that others brought
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
-        self.objects: dict[Key, Object] = {}
+        self.objects = Shelf()
         self.history: list[tuple[int, str, str, Object]] = []  # version, plural, change, object
         self.oldest = 0
         self._versions = itertools.count(1)
@@ -106,8 +103,8 @@ class Store:
         present = {key for key, _, _ in terms}
         node = fields.removeprefix("spec.nodeName=") if fields else ""
         source = self.objects if self.stale is None or plural == "configmaps" else self.stale
-        # controllers ask this dozens of times per request: choose first, and sort few
-        ours = [key for key in source if key[0] == plural and namespace in ("", key[1])]
+        found = source.keys_of.get(plural, ())
+        ours = [key for key in found if not namespace or key[1] == namespace]
         return [
             item
             for item in map(source.__getitem__, sorted(ours))
