@@ -42,8 +42,8 @@ NODE_PACKAGES = (
     "systemd systemd-sysv dbus iproute2 iptables nftables ipset conntrack ethtool socat kmod jq"
     " libseccomp2 mount util-linux procps hostname ca-certificates runc curl iputils-ping"
 )
-BOOKWORM = Base("bookworm", "bookworm", tuple(NODE_PACKAGES.split()), expected_s=45)
-TRIXIE = Base("trixie", "trixie", ("ca-certificates", "openssl"), expected_s=35)
+BOOKWORM = Base("bookworm", "bookworm", tuple(NODE_PACKAGES.split()), expected_s=70)
+TRIXIE = Base("trixie", "trixie", ("ca-certificates", "openssl"), expected_s=45)
 BASES = {base.name: base for base in (BOOKWORM, TRIXIE)}
 
 

@@ -17,25 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from acpchaos.wait import pause_until
-from lab import figures, kindconfig, packages, podman, profile, published, secrets
+from lab import figures, kindconfig, making, podman, profile, published, secrets
 from lab.cluster import PREFERRED_INGRESS_PORT, Cluster, free_port
-from lab.gobuild import (
-    COMPONENTS,
-    COMPONENTS_DIR,
-    Component,
-    build,
-    component,
-    output_dir,
-    toolchain,
-)
+from lab.gobuild import COMPONENTS, COMPONENTS_DIR, component, toolchain
 from lab.images import Recipe
 from lab.images.apps import APPS, STANDIN
-from lab.images.build import Workshop, archive_of, build_image
-from lab.images.node import build_node_image, have_node_image, node_reference
-from lab.images.system import LOAD_BALANCER
+from lab.images.build import Workshop, build_image
+from lab.images.node import node_reference
 from lab.paths import CLUSTER_NAME, LAB_DIR, PROJECT_DIR, content_key, state_of
 from lab.process import LabError, read
-from lab.rootfs import BASES, Base, make_base
 from lab.steps import Say, Step, Walk, walk
 
 MANIFESTS = LAB_DIR / "manifests"
@@ -105,77 +95,18 @@ def up(plan: Plan, say: Say) -> Walk:
 
 def steps(cluster: Cluster, plan: Plan) -> list[Step]:
     shop = cluster.shop
-    made = [
-        Step(
-            "packages",
-            40,
-            lambda: packages.install(shop.log("apt")),
-            lambda: not packages.missing(),
-        ),
-        Step("container engine", 1, _configure_engine),
-    ]
+    made = making.machine_steps(shop)
     if plan.images == "published":
         made.append(published.pull_step(shop.logs))
-        made += [_component(shop, component(name)) for name in published.COMPILED]
-        made += [_base(shop, base) for base in BASES.values()]
+        parts = tuple(component(name) for name in published.COMPILED)
         own = published.BUILT if plan.bare else (*published.BUILT, *APPS)
-        made += [_image(shop, recipe) for recipe in own]
+        made += making.artefact_steps(shop, parts, own)
     else:
-        made += [_component(shop, part) for part in COMPONENTS]
-        made += [_base(shop, base) for base in BASES.values()]
-        made += [_image(shop, recipe) for recipe in APPS if not plan.bare]
-        made.append(_node_image(shop))
-        made += [_load_balancer(shop)] if plan.size == "full" else []
+        made += making.artefact_steps(shop, COMPONENTS, () if plan.bare else APPS)
+        made.append(making.node_image(shop))
+        made += [making.load_balancer(shop)] if plan.size == "full" else []
     made += _cluster_steps(cluster, plan)
     return made if plan.bare else [*made, *_application_steps(cluster, OVERLAYS[plan.install])]
-
-
-def _configure_engine() -> None:
-    podman.configure()
-    Path("/lib/modules").mkdir(exist_ok=True)  # kind mounts it; a small machine may have none
-
-
-def _component(shop: Workshop, part: Component) -> Step:
-    log = shop.logs / f"go-{part.name}.log"
-
-    def act() -> None:
-        build(part, shop.go_version, log)
-
-    return Step(
-        f"compile {part.name}",
-        part.expected_s,
-        act,
-        lambda: output_dir(part, shop.go_version).is_dir(),
-    )
-
-
-def _base(shop: Workshop, base: Base) -> Step:
-    def act() -> None:
-        make_base(base, shop.log(base.name))
-
-    return Step(f"Debian {base.suite}", base.expected_s, act, base.folder.is_dir)
-
-
-def _image(shop: Workshop, recipe: Recipe) -> Step:
-    def act() -> None:
-        build_image(recipe, shop)
-
-    return Step(
-        f"image {recipe.name}", recipe.expected_s, act, lambda: archive_of(recipe, shop).exists()
-    )
-
-
-def _node_image(shop: Workshop) -> Step:
-    return Step("node image", 70, lambda: build_node_image(shop), lambda: have_node_image(shop))
-
-
-def _load_balancer(shop: Workshop) -> Step:
-    (reference,) = LOAD_BALANCER.references
-
-    def act() -> None:
-        podman.take_archive(build_image(LOAD_BALANCER, shop), reference)
-
-    return Step("load balancer image", 15, act, lambda: podman.have_image(reference))
 
 
 def _cluster_steps(cluster: Cluster, plan: Plan) -> list[Step]:

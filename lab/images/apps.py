@@ -24,7 +24,7 @@ STORES = Recipe(
     ),
     prepared=(("/etc/postgresql-common/createcluster.conf", "create_main_cluster = false\n"),),
     binaries=(Binary("versitygw", "versitygw", "/usr/local/bin/versitygw"),),
-    expected_s=120,
+    expected_s=60,
 )
 
 STANDIN = Recipe(
@@ -39,7 +39,7 @@ STANDIN = Recipe(
         user="65535:65535",
         env={"PYTHONPATH": "/opt/acp:/opt/site", "PYTHONDONTWRITEBYTECODE": "1"},
     ),
-    expected_s=60,
+    expected_s=30,
 )
 
 APPS: tuple[Recipe, ...] = (STORES, STANDIN)
