@@ -32,6 +32,7 @@ from .sealing import Box
 from .searching import SessionIndex
 from .settings import Settings
 from .sqlstore import SqlStore, migrate, require_schema, wait_for_sql
+from .tls import Renewable
 from .tokens import Tokens
 from .volatile import Volatile
 from .web import Application, Request, Response, Router, json_response
@@ -134,34 +135,34 @@ async def _listen(settings: Settings, context: Context, parts: contextlib.AsyncE
             parts.push_async_callback(worker.stop)
             background.append(asyncio.create_task(worker.run(), name="audit-worker"))
         if settings.tls:
-            _load_certificate(settings, server)
-            contexts = [server.config.ssl, grpc := _grpc_context(settings)]
-            reloading = _reload_certificate(settings, [each for each in contexts if each])
-            background.append(asyncio.create_task(reloading))
-            parts.callback((await _grpc(settings, grpc)).close)
+            https, grpc = _certificate(settings), _certificate(settings, "h2")
+            server.config.load()
+            server.config.ssl = https.context
+            for each in (https, grpc):
+                watching = each.watch(settings.standin.reload_certificate_s)
+                background.append(asyncio.create_task(watching))
+            parts.callback((await _grpc(settings, grpc.context)).close)
         await server.serve()
     finally:
         for task in background:
             task.cancel()
 
 
-def _load_certificate(settings: Settings, server: Server) -> None:
+def _certificate(settings: Settings, *alpn: str) -> Renewable:
+    paths = (settings.cert_path, settings.key_path)
+    for path in paths:
+        if not Path(path).is_file():
+            raise StartRefused(
+                f"read TLS file {path!r}: not there; mount it or set server.cert.path"
+            )
     try:
-        server.config.load()
+        return Renewable(*paths, alpn)
     except ssl.SSLError as problem:
-        paths = f"{settings.cert_path} and {settings.key_path}"
-        raise StartRefused(f"read {paths}: {problem}; mount a matching pair") from problem
+        told = " and ".join(paths)
+        raise StartRefused(f"read {told}: {problem}; mount a matching pair") from problem
 
 
 def _uvicorn_config(settings: Settings, app: Application) -> uvicorn.Config:
-    tls = {}
-    if settings.tls:
-        for path in (settings.cert_path, settings.key_path):
-            if not Path(path).is_file():
-                raise StartRefused(
-                    f"read TLS file {path!r}: not there; mount it or set server.cert.path"
-                )
-        tls = {"ssl_certfile": settings.cert_path, "ssl_keyfile": settings.key_path}
     return uvicorn.Config(
         app,
         host=settings.bind,
@@ -177,7 +178,6 @@ def _uvicorn_config(settings: Settings, app: Application) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.standin.finish_s,  # type: ignore[arg-type]
         backlog=1024,
-        **tls,  # type: ignore[arg-type]
     )
 
 
@@ -196,29 +196,6 @@ async def _drain_on_signal(settings: Settings, app: Application, server: Server)
     app.draining = True
     await asyncio.sleep(settings.standin.drain_s)
     server.should_exit = True
-
-
-async def _reload_certificate(settings: Settings, contexts: list[ssl.SSLContext]) -> None:
-    """Serves a renewed certificate on every port, without a restart."""
-    seen = Path(settings.cert_path).stat().st_mtime_ns
-    while True:
-        await asyncio.sleep(settings.standin.reload_certificate_s)
-        with contextlib.suppress(
-            OSError, ssl.SSLError
-        ):  # half written: the next round sees it whole
-            now = Path(settings.cert_path).stat().st_mtime_ns
-            if now != seen:
-                for context in contexts:
-                    context.load_cert_chain(settings.cert_path, settings.key_path)
-                seen = now
-                log.info("certificate loaded again")
-
-
-def _grpc_context(settings: Settings) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(settings.cert_path, settings.key_path)
-    context.set_alpn_protocols(["h2"])
-    return context
 
 
 async def _grpc(settings: Settings, context: ssl.SSLContext) -> asyncio.Server:

@@ -12,7 +12,7 @@ import urllib3
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from .machines import Acp, Postgres, Redises
@@ -108,9 +108,11 @@ class Lab:
         return acp
 
 
-def self_signed(folder: Path) -> dict[str, object]:
-    """server.certificate settings of a fresh certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def self_signed(
+    folder: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+) -> dict[str, object]:
+    """server.certificate settings of a fresh certificate, for an EC key if none is given."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (

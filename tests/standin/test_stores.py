@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from acpchaos.wait import eventually
 
@@ -161,10 +162,12 @@ def test_a_renewed_certificate_is_served_on_every_port_without_a_restart(lab: La
     try:
         former = Path(paths["cert_path"]).read_text().strip()
         assert served() == {former}
-        self_signed(folder)
-        renewed = Path(paths["cert_path"]).read_text().strip()
-        assert renewed != former
-        eventually("both ports to serve the renewed one", lambda: served() == {renewed}, 20, 0.2)
+        for key in (ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)):
+            self_signed(folder, key)
+            renewed = Path(paths["cert_path"]).read_text().strip()
+            assert renewed != former
+            eventually("every port to serve the renewed", lambda: served() == {renewed}, 20, 0.2)  # noqa: B023
+        assert call("GET", acp.url + "/alive").status_code == 200
     finally:
         assert acp.stop() == 0
 
