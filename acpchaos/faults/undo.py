@@ -73,13 +73,31 @@ class UndoLog:
         self._revert({key: changes[key] for key in keys if key in changes})
 
     def revert_all(self) -> int:
-        """Revert all that is outstanding, newest first, and remove the record. Returns how many."""
-        ours = node_records.of_run(self._cluster, self.run_id)
-        changes = self._patiently(self.outstanding, ours)
-        self._revert(dict(sorted(changes.items(), reverse=True)))
-        self._patiently(lambda: self._healing.delete("ConfigMap", self._name, self._namespace))
+        """Revert all that is outstanding, newest first, and remove the record. Returns how many.
+        What is recorded meanwhile is reverted, too."""
+        ours, count = node_records.of_run(self._cluster, self.run_id), 0
+        while (record := self._patiently(self._record, ours)) is not None:
+            changes = _changes(record)
+            self._revert(dict(sorted(changes.items(), reverse=True)))
+            count += len(changes)
+            if not changes:
+                self._remove(record)
         self._begun = False
-        return len(changes)
+        return count
+
+    def _remove(self, record: Object) -> None:
+        """The empty record, unless something has been recorded in it since it was read."""
+        meta = record["metadata"]
+        try:
+            self._patiently(
+                lambda: self._healing.delete(
+                    "ConfigMap", self._name, self._namespace,
+                    uid=meta["uid"], version=meta["resourceVersion"],
+                )
+            )  # fmt: skip
+        except ApiRefused as error:
+            if error.status != 409:
+                raise
 
     def _revert(self, changes: dict[str, Change]) -> None:
         """One failure does not keep the others from being reverted."""
@@ -140,11 +158,12 @@ class UndoLog:
         eventually(f"the API server to look at run {self.run_id}", answered, VERIFY_S)
         return done[0]
 
+    def _record(self) -> Object | None:
+        return self._cluster.find("ConfigMap", self._name, self._namespace)
+
     def _read(self) -> dict[str, Change] | None:
-        found = self._cluster.find("ConfigMap", self._name, self._namespace)
-        if found is None:
-            return None
-        return {key: _change(key, text) for key, text in (found.get("data") or {}).items()}
+        found = self._record()
+        return None if found is None else _changes(found)
 
     def _body(self) -> Object:
         meta = {
@@ -164,6 +183,10 @@ class UndoLog:
             now_ns = self._clock.now_ns()
             event = Undo(t_ns=now_ns, change=describe(change), state=state, detail=detail)
             self._journal.write(event)
+
+
+def _changes(record: Object) -> dict[str, Change]:
+    return {key: _change(key, text) for key, text in (record.get("data") or {}).items()}
 
 
 def _change(key: str, text: str) -> Change:

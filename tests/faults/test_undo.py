@@ -75,6 +75,24 @@ def test_failure_is_dirty_names_the_change_and_keeps_its_record(
     assert cordoned(api) == [] and undo_records(api) == []
 
 
+def test_what_is_recorded_while_the_record_is_removed_is_not_lost(
+    api: FakeApi, session: Session, profile_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody presses undo while the run goes on and makes its next change."""
+    record_and_cordon(session, "worker-a")
+    delete, nodes = Cluster.delete, ["worker-b"]
+
+    def late(self: Cluster, kind: str, *words: str, **more: str) -> bool:
+        if kind == "ConfigMap" and nodes:
+            record_and_cordon(session, nodes.pop())
+        return delete(self, kind, *words, **more)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Cluster, "delete", late)
+        assert undo_run(load_profile(profile_path), "run-1") == ["cordon worker-a"]
+    assert cordoned(api) == [] and undo_records(api) == []
+
+
 def test_undo_refuses_the_wrong_cluster(session: Session, profile_path: Path) -> None:
     record_and_cordon(session, "worker-a")
     text = profile_path.read_text().replace("uid-of-kube-system", "uid-of-another")
