@@ -50,7 +50,7 @@ SYSTEM: tuple[Recipe, ...] = (
     Recipe(
         "coredns",
         ("registry.k8s.io/coredns/coredns:v1.14.2",),
-        binaries=(Binary("node", "coredns", "/coredns"),),
+        binaries=(Binary("coredns", "coredns", "/coredns"),),
         config=ImageConfig(entrypoint=("/coredns",)),
     ),
     Recipe(

@@ -1,12 +1,13 @@
 """Content keys: equal content, equal key; any change that matters, another key."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab.gobuild import Component, component, key_of
-from lab.images import Recipe
+from lab.gobuild import KUBERNETES_VERSION, Component, component, key_of
+from lab.images import Recipe, all_recipes
 from lab.images.build import Workshop, image_key
 from lab.oci import ImageConfig
 from lab.paths import content_key, files_under
@@ -42,6 +43,33 @@ def test_every_component_is_pinned(name: str) -> None:
     part: Component = component(name)
     assert (part.folder / "go.mod").exists()
     assert (part.folder / "go.sum").exists()
+
+
+def test_every_program_of_an_image_is_an_output_of_its_component() -> None:
+    for recipe in all_recipes().values():
+        for program in recipe.binaries:
+            outputs = dict(component(program.component).outputs)
+            assert program.output in outputs, f"{recipe.name}: {program}"
+
+
+def test_what_kubernetes_shares_its_packages_with_does_not_lift_its_versions() -> None:
+    text = (component("kubernetes").folder / "go.mod").read_text()
+    kept, refused = text.split("exclude (")
+    versions = dict(re.findall(r"^\t(\S+) (v\S+)", kept, re.MULTILINE))
+    excluded = re.findall(r"^\t(\S+) (v\S+)", refused, re.MULTILINE)
+    assert excluded
+    for module, version in excluded:
+        assert release(versions[module]) < release(version), module
+    for module in ("k8s.io/client-go", "k8s.io/apimachinery", "k8s.io/apiserver"):
+        assert versions[module] == KUBERNETES_VERSION.replace("v1.", "v0.", 1)
+    for name in ("storage", "coredns", "metrics-server"):
+        assert component(name).folder == component("kubernetes").folder
+
+
+def release(version: str) -> tuple[list[int], str]:
+    """A module's version in the order of Go: numbers, then the time of a commit."""
+    numbers, _, commit = version.removeprefix("v").partition("-")
+    return [int(number) for number in numbers.split(".")], commit
 
 
 def test_byte_code_is_no_source(tmp_path: Path) -> None:
