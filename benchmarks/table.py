@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -18,13 +19,18 @@ class Row:
     met: bool
     more: str = ""
 
+    @property
+    def verdict(self) -> str:
+        return "met" if self.met else "missed"
+
 
 def show(rows: list[Row], console: Console) -> None:
     """Print them."""
-    table = Table("id", "what", "bar", "stretch", "measured", "met", "more", highlight=False)
+    table = Table("id", "what", "bar", "stretch", "measured", "verdict", "more", highlight=False)
     for row in rows:
-        met = "yes" if row.met else "[bold red]no[/]"
-        table.add_row(row.id, row.what, row.bar, row.stretch, row.figure, met, row.more)
+        words = (row.id, row.what, row.bar, row.stretch, row.figure)
+        verdict = row.verdict if row.met else f"[bold red]{row.verdict}[/]"
+        table.add_row(*map(escape, words), verdict, escape(row.more))
     console.print(table)
 
 
