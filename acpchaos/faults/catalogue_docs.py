@@ -61,12 +61,28 @@ commands name Secrets and hold no value. Faults on Secrets need their names in t
 Power off, freeze, network cuts, kubelet and control plane are reached from beneath Kubernetes, by
 the mechanism that the profile's `[nodes]` names: `engine` is the container engine of a kind
 cluster, whose label every touched container must carry. Without one they are *not applicable*.
-Nothing in the cluster could take them back, so each ends by itself: a timer of the node's systemd
-(kubelet, cut, control plane) or a process of its own on the engine's machine (power off, freeze) is
-armed and seen armed before anything is done. The record lies in the cluster and in
-`$ACPCHAOS_STATE` (`~/.local/state/acpchaos`) of that machine, from which `acpchaos undo` takes it
-back there while no API server answers. The reaper waits until their time has come and the node is
-Ready. Control-plane nodes need the label `acpchaos.io/allowed=control-plane`, workers
+For two of them the profile may name another one; the experiment stays the same:
+
+- `power = "extension"`: functions of a Chaos Toolkit extension (`[nodes.extension]`) switch the
+  machine of a node off and on, told by the node's providerID. They run in a process of their own.
+  Their answer proves nothing: a machine is off when its node is not ready and its Lease stands
+  still, and back when its node has been unready and is ready again, or is gone because a group of
+  machines has replaced it. Spot machines, and nodes without a providerID that the profile knows,
+  are left alone. No reaper can switch a machine on: a process on the runner's machine does at the
+  deadline, and `acpchaos undo` from any machine with the extension and its credentials.
+- `cut = "network-policy"`: the pods of ACP and its stores on a node or in a zone, and all other
+  pods, reach each other no more, both ways. Not cut are the node, its kubelet, pods with the
+  network of their node, and pods that come there later; so the node and its pods stay ready, and
+  Services still name them. Of what is connected already, stores end what they know of: sessions of
+  PostgreSQL, clients and replicas of Redis. The bus between Redis nodes, and what others keep
+  open, end only where the network ends it. Those within reach each other more than before.
+
+Nothing in the cluster could take back what is done beneath it, so that ends by itself: a timer of
+the node's systemd (kubelet, cut, control plane) or a process of its own on the engine's machine
+(power off, freeze) is armed and seen armed before anything is done. The record lies in the cluster
+and in `$ACPCHAOS_STATE` (`~/.local/state/acpchaos`) of that machine, from which `acpchaos undo`
+takes it back there while no API server answers. The reaper waits until its time has come and the
+node is Ready. Control-plane nodes need the label `acpchaos.io/allowed=control-plane`, workers
 `acpchaos.io/allowed=true`; what both copies of a shard or a majority of a store or of etcd stands
 on needs the word in `experiments.may_lose`.
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 from acpchaos.faults import control_plane, nodes
 from acpchaos.faults.entry import Entry
-from acpchaos.faults.network_cut import NetworkCut
+from acpchaos.faults.network_cut import NetworkCut, PolicyCut
 from acpchaos.faults.node_drain import NodeDrain
 
 LOST = "the node is not ready, its Lease stands still, and the engine, asked apart, "
@@ -24,6 +24,19 @@ def _power(scope: Any) -> Entry:
     )  # fmt: skip
 
 
+def _machine(scope: Any) -> Entry:
+    return Entry(
+        "nodes and zones", lambda s: nodes.MachineOff(s, scope, "", 0, 75.0, 0.0),
+        "node-power-off.yaml",
+        f"the machine of {_of(scope)} is switched off by an extension of the Chaos Toolkit, where "
+        'the profile says `power = "extension"`',
+        f"{TIMED}a process on the runner's machine switches it on at the deadline at the latest; "
+        "nothing in the cluster can",
+        "the node is not ready and its Lease stands still, by the API server; never the "
+        "extension's answer", f"scope: {scope}", LOSES,
+    )  # fmt: skip
+
+
 def _cut(scope: Any, direction: Any, way: str) -> Entry:
     return Entry(
         "nodes and zones", lambda s: NetworkCut(s, scope, direction, "", 0, 60.0, 0.0),
@@ -31,6 +44,19 @@ def _cut(scope: Any, direction: Any, way: str) -> Entry:
         f"{TIMED}a timer of the node drops the rules at the deadline at the latest",
         "datagrams between it and another node, counted by the kernel that receives them",
         f"{{scope: {scope}, direction: {direction}}}", LOSES,
+    )  # fmt: skip
+
+
+def _policy_cut(scope: Any) -> Entry:
+    return Entry(
+        "nodes and zones", lambda s: PolicyCut(s, scope, "both", "", 0, 60.0, 0.0),
+        "node-cut.yaml",
+        f"the pods of ACP and its stores on {_of(scope)} bear a label, all NetworkPolicies spare "
+        'them and one lets them reach each other alone, where the profile says `cut = '
+        '"network-policy"`; nodes, kubelets and pods with the network of their node are not cut',
+        "recorded: selectors and labels as they were, the policy and two probe pods are removed",
+        "every way through the cut that was open for two pods like ACP's is closed, while ways "
+        "beside it are open", f"{{scope: {scope}, direction: both}}", LOSES,
     )  # fmt: skip
 
 
@@ -69,10 +95,14 @@ NODES: tuple[Entry, ...] = (
     ),
     _power("node"),
     _power("zone"),
+    _machine("node"),
+    _machine("zone"),
     _cut("node", "both", "enters or leaves it by"),
     _cut("node", "inbound", "enters it by"),
     _cut("node", "outbound", "leaves it by"),
     _cut("zone", "both", "enters or leaves it by"),
+    _policy_cut("node"),
+    _policy_cut("zone"),
     _part("api-server", "all its nodes", "/readyz fails five times in a row", "workload"),
     _part("etcd-member", "one node", "the member tells no health", "quorum (of fewer than three)"),
     _part("controller-manager", "all its nodes", "its Lease stands still", "workload"),

@@ -47,16 +47,16 @@ class CertificateExpired(Fault):
 
     def available(self) -> str:
         if not self.url.startswith("https"):
-            return "ACP is not served over TLS here"
+            return "not applicable: ACP is not served over TLS here"
         if not self.secret:
-            return "the profile names no Secret that ACP is served with ([rotated] certificate)"
+            return "not applicable: [rotated] certificate names no Secret that ACP is served with"
         if reason := super().available():
             return reason
         found = self.cluster.find("Secret", self.secret, self.session.namespace)
         if found is None:
-            return f"there is no Secret {self.session.namespace}/{self.secret}"
+            return f"not applicable: there is no Secret {self.session.namespace}/{self.secret}"
         if ISSUER in (found["metadata"].get("annotations") or {}):
-            return f"cert-manager would make Secret {self.secret} anew at once"
+            return f"not applicable: cert-manager would make Secret {self.secret} anew at once"
         return ""
 
     def needs(self) -> tuple[Need, ...]:

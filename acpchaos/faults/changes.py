@@ -8,7 +8,7 @@ leads to the prior state, not to a default.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from acpchaos.faults import fields, files, frozen, node_changes, objects, records
+from acpchaos.faults import fields, files, frozen, machines, node_changes, objects, records
 from acpchaos.faults.filling import disk_emptied, empty_disk
 from acpchaos.faults.rotation import passwords_restored, restore_passwords
 from acpchaos.stores import postgres
@@ -157,5 +157,6 @@ REVERTERS = {
     "filled": Reverter(empty_disk, disk_emptied),
     "records": Reverter(records.remove_records, records.records_removed),
     "file": Reverter(files.restore_file, files.file_restored),
+    machines.KIND: Reverter(machines.revert, machines.settled),
     **dict.fromkeys(node_changes.WAYS, Reverter(node_changes.revert, node_changes.settled)),
 }

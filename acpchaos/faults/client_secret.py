@@ -43,13 +43,13 @@ class SecretRotated(Fault):
 
     def available(self) -> str:
         if not self.secret or not self.key:
-            return "the profile names no Secret with ACP's configuration ([rotated] config)"
+            return "not applicable: [rotated] config names no Secret with ACP's configuration"
         if self.session.profile.credentials.system is None:
-            return "the profile has no credentials.system to see a rotation by"
+            return "not applicable: the profile has no credentials.system to see a rotation by"
         if reason := super().available():
             return reason
         if self.cluster.find("Secret", self.secret, self.session.namespace) is None:
-            return f"there is no Secret {self.session.namespace}/{self.secret}"
+            return f"not applicable: there is no Secret {self.session.namespace}/{self.secret}"
         return ""
 
     def needs(self) -> tuple[Need, ...]:

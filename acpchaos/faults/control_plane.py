@@ -12,7 +12,8 @@ from acpchaos.faults import blast, witness_control_plane
 from acpchaos.faults.blast import Blast
 from acpchaos.faults.engine import Engine, EngineRefused
 from acpchaos.faults.fault import Need, Sight
-from acpchaos.faults.nodes import EFFECT_S, NodeFault, NodeOff, played
+from acpchaos.faults.node_fault import EFFECT_S, NodeFault, played
+from acpchaos.faults.nodes import Beneath, NodeOff
 from acpchaos.faults.session import Session, current
 from acpchaos.target.cluster import ApiRefused, Object
 from acpchaos.target.guard import CONTROL_PLANE
@@ -33,7 +34,7 @@ HERE = (
 )
 
 
-class StaticPodStop(NodeFault):
+class StaticPodStop(Beneath):
     """A part of the control plane stops: on all its nodes, and of etcd one member."""
 
     name: ClassVar[str] = "api_server_stop"

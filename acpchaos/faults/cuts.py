@@ -7,7 +7,7 @@ Each policy's rules are put back as they were, if they still are what the run wr
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 from acpchaos.errors import DeadlinePassed, PreconditionUnmet
@@ -27,7 +27,33 @@ from acpchaos.wait import eventually, pause_until
 What = Literal["sql", "analytics", "redis"]
 SEEN_S = 45.0  # agents take some seconds to a policy, replicas some to a dead link
 POD_NAME = "statefulset.kubernetes.io/pod-name"
-LIFE_S = 900
+
+
+def narrow(fault: Fault, policy: Object, path: tuple[str, ...], ours: object) -> None:
+    """Make one field of a policy `ours`, recorded before, if it is still as set-up has read it."""
+    meta = policy["metadata"]
+    now = fault.cluster.get("NetworkPolicy", meta["name"], meta["namespace"])
+    same = fields.value_at(now, path) == fields.value_at(policy, path)
+    if now["metadata"]["uid"] != meta["uid"] or not same:
+        raise PreconditionUnmet(
+            f"narrow NetworkPolicy {meta['name']}", "it changed since set-up",
+            "something else disturbs the target; play again when it is quiet",
+        )  # fmt: skip
+    change = fields.change_field("NetworkPolicy", policy, path, ours)
+    fault.record(change)
+    fields.write_field(fault.cluster, change)
+
+
+def until_quiet(what: str, end: Callable[[], int], budget_s: float) -> None:
+    """Two looks in a row without a connection: some come between policy and its agents."""
+    quiet = 0
+
+    def cut() -> bool:
+        nonlocal quiet
+        quiet = 0 if end() else quiet + 1
+        return quiet > 1
+
+    eventually(what, cut, budget_s, 1.0)
 
 
 class Cut(Fault):
@@ -95,20 +121,8 @@ class Cut(Fault):
 
     def inject(self) -> None:
         for found in self.policies:
-            meta = found["metadata"]
-            now = self.cluster.get("NetworkPolicy", meta["name"], meta["namespace"])
             rules = fields.value_at(found, netpol.INGRESS) or []
-            if now["metadata"]["uid"] != meta["uid"] or fields.value_at(
-                now, netpol.INGRESS
-            ) != fields.value_at(found, netpol.INGRESS):
-                raise PreconditionUnmet(
-                    f"narrow NetworkPolicy {meta['name']}", "it changed since set-up",
-                    "something else disturbs the target; play again when it is quiet",
-                )  # fmt: skip
-            ours = netpol.without(rules, self.but)
-            change = fields.change_field("NetworkPolicy", found, netpol.INGRESS, ours)
-            self.record(change)
-            fields.write_field(self.cluster, change)
+            narrow(self, found, netpol.INGRESS, netpol.without(rules, self.but))
         if not self.policies:
             self._add_policy()
         self.end_connections()
@@ -122,15 +136,8 @@ class Cut(Fault):
         self.cluster.create("NetworkPolicy", body, space)
 
     def effective(self) -> dict[str, Any]:
-        """Two looks in a row without a connection: some come between policy and its agents."""
-        quiet = 0
-
-        def cut() -> bool:
-            nonlocal quiet
-            quiet = 0 if self.end_connections() else quiet + 1
-            return quiet > 1
-
-        eventually(f"{self.workload().name} without connections", cut, self.effect_s, 1.0)
+        what = f"{self.workload().name} without connections"
+        until_quiet(what, self.end_connections, self.effect_s)
         return {"blast": self.blast.told()} if self.blast else {}
 
     def witness(self) -> Sight:
@@ -182,7 +189,7 @@ class SqlCut(Cut):
         if reason := self.store.why_not() or super().available():
             return reason
         if netpol.common_term(each.selector for each in self.callers) is None:
-            return "the selectors of acp and workers have no label in common to tell them by"
+            return "not applicable: the selectors of acp and workers have no label in common"
         likes = self._calling()
         return helper_pod.why_not(self.session, likes[0]) if likes else "no pod of ACP runs"
 
@@ -239,14 +246,8 @@ class SqlCut(Cut):
         self.inject()
 
     def _send_probe(self) -> None:
-        spec = self.pods[0]["spec"]["containers"]
-        image = self.session.profile.probes.image or _image(spec, self.workload().container)
-        idle = ("python3", "-c", f"import time; time.sleep({LIFE_S})")
-        body = helper_pod.manifest(
-            self.probe, self.session, self._calling()[0], image, idle, life_s=LIFE_S
-        )
-        self.record(changes.create_object("Pod", self.session.namespace, self.probe))
-        self.cluster.create("Pod", body, self.session.namespace)
+        image = helper_pod.python_image(self.session, self.pods[0], self.workload().container)
+        helper_pod.send_idle(self.session, self.record, self.probe, self._calling()[0], image)
 
     def end_connections(self) -> int:
         """Sessions that come from pods of ACP, in every member that answers."""
@@ -322,12 +323,6 @@ class RedisCut(Cut):
 def _address(pods: Iterable[Object], name: str) -> str:
     found = (pod for pod in pods if pod["metadata"]["name"] == name)
     return next((str(pod.get("status", {}).get("podIP", "")) for pod in found), "")
-
-
-def _image(containers: Iterable[Object], name: str) -> str:
-    every = list(containers)
-    own = [each for each in every if each["name"] == name] or every
-    return str(own[0].get("image", ""))
 
 
 _act: Act | None = None

@@ -61,7 +61,7 @@ class Exhausted(Fault):
             return reason
         env, env_from = login(pods[0], self.store.workload.container)
         if not env and not env_from:
-            return f"the store's pods do not take {PASSWORD} from a Secret"
+            return f"not applicable: the store's pods do not take {PASSWORD} from a Secret"
         return ""
 
     def needs(self) -> tuple[Need, ...]:

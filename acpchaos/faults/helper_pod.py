@@ -6,7 +6,7 @@ ends by itself, and its undo record lets any later process remove it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from acpchaos.errors import DeadlinePassed, PreconditionUnmet
@@ -16,6 +16,7 @@ from acpchaos.target.cluster import Object
 from acpchaos.wait import eventually
 
 NEVER = "acpchaos.io/never-ready"
+LIFE_S = 900
 START_S = 60.0  # its image is that of a store, which most nodes have
 _OWNED = re.compile(r"-hash$|^statefulset\.|^apps\.kubernetes\.io/|job-name$|controller-uid$")
 
@@ -51,6 +52,23 @@ def manifest(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
 
 
+def send_idle(
+    session: Session, record: Callable[[Object], None], name: str, like: Object, image: str
+) -> None:
+    """Create, recorded before, a pod that only waits to be told whom to reach."""
+    idle = ("python3", "-c", f"import time; time.sleep({LIFE_S})")
+    body = manifest(name, session, like, image, idle, life_s=LIFE_S)
+    record(changes.create_object("Pod", session.namespace, name))
+    session.cluster.create("Pod", body, session.namespace)
+
+
+def python_image(session: Session, store: Object, container: str) -> str:
+    """The profile's image for probes, else that of this container of a store, which has python3."""
+    every = list(store["spec"]["containers"])
+    own = [each for each in every if each["name"] == container] or every
+    return session.profile.probes.image or str(own[0].get("image", ""))
+
+
 def labels_of(pod: Object) -> dict[str, str]:
     """Labels by which policies know a pod, without those by which its owner does."""
     labels: Mapping[str, str] = pod["metadata"].get("labels") or {}
@@ -65,7 +83,7 @@ def why_not(session: Session, like: Object) -> str:
         selector = (spec.get("selector") or {}).items()
         if spec.get("publishNotReadyAddresses") and selector and selector <= labels.items():
             name = service["metadata"]["name"]
-            return f"Service {name} publishes pods that are not ready, so a probe would get traffic"
+            return f"not applicable: Service {name} publishes pods that are not ready, a probe too"
     return ""
 
 

@@ -38,7 +38,7 @@ class LoadSurge(Fault):
 
     def available(self) -> str:
         if not self.session.profile.experiments.hpa:
-            return "the profile says that ACP has no autoscaler here"
+            return "not applicable: the profile says that ACP has no autoscaler here"
         return super().available()
 
     def setup(self) -> tuple[str, ...]:

@@ -37,10 +37,10 @@ class OutOfMemory(process.ProcessSignal):
             return reason
         if not self.session.profile.signals.node_pods:
             return (
-                "only who reaches the control groups of a node can lower a running container's "
-                "memory: node pods ([signals] node_pods = true) are needed"
+                "not applicable: only who reaches the control groups of a node can lower a running "
+                "container's memory: node pods ([signals] node_pods = true) are needed"
             )
-        return "" if self._image() else "no image for the pod that does it ([signals] image)"
+        return "" if self._image() else "not applicable: no [signals] image for a pod on the node"
 
     def needs(self) -> tuple[Need, ...]:
         space = self.session.profile.signals.namespace

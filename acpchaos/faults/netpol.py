@@ -2,7 +2,8 @@
 
 Room: faults. Policies add up, so no policy can forbid what another one allows: a cut leaves out of
 each policy that selects the target the pods to be kept out, and where none selects it adds one that
-lets everyone else in. It must not ask the cluster.
+lets everyone else in. Pods that are cut apart as a whole bear a label: all policies spare those
+with it, and one of its own lets them reach each other alone. It must not ask the cluster.
 """
 
 import copy
@@ -13,6 +14,8 @@ from typing import Any
 from acpchaos.target.cluster import Object
 
 INGRESS = ("spec", "ingress")
+EXPRESSIONS = ("spec", "podSelector", "matchExpressions")
+CUT = "acpchaos.io/cut"  # label of pods that are cut apart, with the run
 
 
 def term(key: str, values: Iterable[str]) -> Object:
@@ -65,6 +68,31 @@ def _expressed(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool
             return key in labels
         case _:
             return key not in labels
+
+
+def selecting(policies: Iterable[Object], labels: Mapping[str, str]) -> list[Object]:
+    """Those that say anything of a pod with these labels, in or out."""
+    return [each for each in policies if matches(each["spec"].get("podSelector") or {}, labels)]
+
+
+def sparing(policy: Object, run: str) -> list[Object]:
+    """The selector's expressions of a policy that spares the pods which `run` cuts apart."""
+    given = (policy["spec"].get("podSelector") or {}).get("matchExpressions") or []
+    return [*copy.deepcopy(given), term(CUT, [run])]
+
+
+def apart(name: str, run: str, labels: Mapping[str, str]) -> Object:
+    """The policy that lets the pods which `run` cuts apart reach each other and nobody else."""
+    own = {"podSelector": {"matchLabels": {CUT: run}}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "labels": dict(labels)},
+        "spec": own | {
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [own]}], "egress": [{"to": [own]}],
+        },
+    }  # fmt: skip
 
 
 def address_blocks(policies: Iterable[Object]) -> list[str]:

@@ -249,7 +249,7 @@ def reach(cluster: Cluster, run_id: str) -> list[str]:
     done = []
     for change in node_records.of_run(cluster, run_id):
         with suppress(EngineRefused, PreconditionUnmet):
-            if disturbed(cluster, change):
+            if change["kind"] in WAYS and disturbed(cluster, change):
                 revert(cluster, run_id, change)
                 done.append(f"{change['kind']} {change['name']}")
     return done

@@ -50,10 +50,11 @@ class ProcessSignal(Fault):
         signals = self.session.profile.signals
         if not signals.node_pods:
             return (
-                "process 1 of a container takes no SIGKILL or SIGSTOP from inside: pods that share "
-                "their process namespace, or node pods ([signals] node_pods = true), are needed"
+                "not applicable: process 1 of a container takes no SIGKILL or SIGSTOP from inside: "
+                "pods that share their process namespace, or node pods ([signals] node_pods = "
+                "true), are needed"
             )
-        return "" if self._image() else "no image for the pod that sends signals ([signals] image)"
+        return "" if self._image() else "not applicable: no [signals] image for a pod on the node"
 
     def needs(self) -> tuple[Need, ...]:
         space, helpers = self.session.namespace, self.session.profile.signals.namespace
@@ -73,7 +74,8 @@ class ProcessSignal(Fault):
         try:
             run(pod["metadata"]["name"], self.workload.container, ("sh", "-c", ":"))
         except AcpchaosError as error:
-            return f"container {self.workload.container} has no shell that answers: {error.seen}"
+            name = self.workload.container
+            return f"not applicable: container {name} has no shell that answers: {error.seen}"
         return ""
 
     def setup(self) -> tuple[str, ...]:

@@ -247,6 +247,7 @@ REVERTERS = {
     "node-kubelet": ended,
     "node-cut": ended,
     "node-manifest": ended,
+    "node-machine": ended,
 }
 
 

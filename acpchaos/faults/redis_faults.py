@@ -24,7 +24,7 @@ from acpchaos.target.cluster import Object
 Role = Literal["master", "replica", "shard", "majority"]
 NEW_S = 60.0
 FLUSHED_S = 10.0
-NOT_A_CLUSTER = "the profile says that Redis is not a cluster of its own here"
+NOT_A_CLUSTER = "not applicable: the profile says that Redis is not a cluster of its own here"
 
 
 class RedisKill(PodKill):

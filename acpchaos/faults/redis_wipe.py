@@ -38,9 +38,9 @@ class RedisWipe(Fault):
 
     def available(self) -> str:
         if not self.session.profile.experiments.redis_cluster:
-            return "the profile says that Redis is not a cluster of its own here"
+            return "not applicable: the profile says that Redis is not a cluster of its own here"
         if self.workload.kind != "StatefulSet":
-            return f"Redis is a {self.workload.kind}, and only a StatefulSet can be redeployed here"
+            return f"not applicable: Redis is a {self.workload.kind}, not a StatefulSet"
         return super().available()
 
     def needs(self) -> tuple[Need, ...]:

@@ -45,11 +45,11 @@ class Restore(Fault):
 
     def available(self) -> str:
         if not self.session.profile.experiments.backup:
-            return "the profile says that the SQL store has no backup that this can drive"
+            return "not applicable: the profile says that no backup of the SQL store can be driven"
         if self.session.profile.credentials.m2m is None:
-            return "the profile has no credentials.m2m to ask the restored ACP with"
+            return "not applicable: the profile has no credentials.m2m to ask the restored ACP with"
         if self.session.profile.credentials.m2m.auth != "client_secret_basic":
-            return "the restored ACP is asked by client_secret_basic, credentials.m2m is not for it"
+            return "not applicable: credentials.m2m is not for client_secret_basic"
         return super().available()
 
     def needs(self) -> tuple[Need, ...]:

@@ -54,7 +54,7 @@ class SqlStore:
     def why_not(self) -> str:
         """Why no leader can be hurt here; empty when one can."""
         if self.session.profile.experiments.sql_manager != "patroni":
-            return "the profile says that no Patroni manages the SQL stores here"
+            return "not applicable: the profile says that no Patroni manages the SQL stores here"
         return ""
 
 

@@ -43,7 +43,10 @@ def main(path: str) -> int:
 
 
 def _back(watched: dict[str, Any]) -> bool:
-    """One try; whether the node is back, or is another one now."""
+    """One try; whether the node is back, or is another one now. Where nobody here can look, it is
+    when every step has said something, which those do that succeeded."""
+    if not watched["look"]:
+        return all(_say(watched, argv) for argv in watched["steps"])
     identity, _, status = _say(watched, watched["look"]).strip().partition(" ")
     if identity and identity != watched["id"]:
         return True

@@ -5,6 +5,7 @@ member of the store itself is the control, so that a dead store is no proof of a
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from acpchaos.errors import AcpchaosError
 from acpchaos.faults.fault import Sight
@@ -17,6 +18,15 @@ _TRY = (
     "try: socket.create_connection((sys.argv[1],int(sys.argv[2])),3).close();print('open')\n"
     "except TimeoutError: print('timeout')\n"
     "except OSError as error: print(error.strerror or error)"
+)
+# all at once; prints those that are open
+_TRY_ALL = (
+    "import concurrent.futures as f,socket,sys\n"
+    "def go(place):\n"
+    " host,_,port=place.rpartition(':')\n"
+    " try: socket.create_connection((host,int(port)),3).close();return place\n"
+    " except OSError: return ''\n"
+    "print('\\n'.join(f.ThreadPoolExecutor(32).map(go,sys.argv[1:])))"
 )
 _REPLICATION = (
     'export REDISCLI_AUTH="${REDISCLI_AUTH:-$REDIS_PASSWORD}"; '
@@ -52,6 +62,64 @@ def _try(cluster: Cluster, namespace: str, source: tuple[str, str], host: str, p
     except AcpchaosError as error:
         return f"? {error.seen}"
     return done.stdout.strip() if not done.code else f"? {done.stderr.strip()[-200:]}"
+
+
+class Ways(NamedTuple):
+    """Open ways from probe pods to addresses (host:port): through the cut, and beside it."""
+
+    through: tuple[tuple[str, str], ...] = ()
+    beside: tuple[tuple[str, str], ...] = ()
+
+
+def open_ways(
+    cluster: Cluster, namespace: str, probes: tuple[str, str], places: tuple[list[str], list[str]]
+) -> Ways | None:  # fmt: skip
+    """What is open now between two probe pods, the first within a cut to come, and places within
+    and outside; None where a probe says nothing."""
+    said = [_try_all(cluster, namespace, probe, [*places[0], *places[1]]) for probe in probes]
+    if any(each is None for each in said):
+        return None
+    every = [
+        (probe, place, (side == 0) != (place in places[0]))
+        for side, probe in enumerate(probes)
+        for place in said[side] or ()
+    ]
+    return Ways(
+        tuple((probe, place) for probe, place, through in every if through),
+        tuple((probe, place) for probe, place, through in every if not through),
+    )
+
+
+def parted(before: Ways, now: Ways | None) -> Sight:
+    """Installed: no way through the cut that was open is, and from each probe some beside it are,
+    as far as any were."""
+    if now is None or not before.through:
+        return Sight("indeterminate", "a probe pod says nothing" if now is None else "no way known")
+    left = set(before.through) & set(now.through)
+    lost = set(before.beside) - set(now.beside)
+    blind = {probe for probe, _ in before.beside} - {probe for probe, _ in now.beside}
+    saw = f"{len(left)} of {len(before.through)} ways through the cut open, "
+    saw += f"{len(before.beside) - len(lost)} of {len(before.beside)} beside it"
+    detail = {"open": sorted(map(" to ".join, left)), "lost": sorted(map(" to ".join, lost))}
+    if blind:
+        return Sight("indeterminate", f"{saw}: {', '.join(sorted(blind))} reaches nobody", detail)
+    if len(left) == len(before.through):
+        return Sight("not installed", saw, detail)
+    return Sight("partial" if left else "installed", saw, detail)
+
+
+def _try_all(
+    cluster: Cluster, namespace: str, probe: str, places: Sequence[str]
+) -> list[str] | None:  # fmt: skip
+    """Those of these places that a probe pod reaches; None where it cannot be asked."""
+    argv = ("python3", "-c", _TRY_ALL, *places)
+    try:
+        done = execute(cluster, namespace, probe, "helper", argv, timeout_s=20.0, reads=True)
+    except AcpchaosError:
+        return None
+    if done.code:
+        return None
+    return [place for place in done.stdout.split() if place in places]
 
 
 def copies_stopped(

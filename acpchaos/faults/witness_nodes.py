@@ -80,7 +80,23 @@ def lost(
         return Sight("indeterminate", f"the engine tells nothing of {', '.join(blind)}")
     beneath = {name for name, state in states.items() if state in wanted}
     words = ", ".join(f"{name} {state}" for name, state in states.items())
-    return _lost(cluster, watched, beneath, f"the engine tells {words}")
+    return _lost(cluster, list(states), f"the engine tells {words}", beneath)
+
+
+SHUT_DOWN = "node.cloudprovider.kubernetes.io/shutdown"  # a taint by the cloud's own controller
+
+
+def silent_nodes(cluster: Cluster, names: Sequence[str]) -> Sight:
+    """Installed: every node is not ready and its Lease stands still, by the API server alone; whom
+    the cloud's own controller, where there is one, tells shut down, is said."""
+    shut = [
+        node["metadata"]["name"]
+        for node in cluster.list("Node")
+        if node["metadata"]["name"] in names
+        and any(each["key"] == SHUT_DOWN for each in node["spec"].get("taints") or [])
+    ]
+    told = f"the cloud tells {len(shut)} of {len(names)} nodes shut down"
+    return _lost(cluster, names, told)
 
 
 def without_kubelet(
@@ -97,25 +113,28 @@ def without_kubelet(
     alive = {name for name, tasks in now.items() if tasks & set(before.get(name, ()))}
     count = sum(len(tasks & set(before.get(name, ()))) for name, tasks in now.items())
     saw = f"no kubelet on {len(stopped)} of {len(watched)} nodes, {count} containers run on"
-    return _lost(cluster, watched, stopped & alive, saw, changed=stopped)
+    return _lost(cluster, list(seen), saw, stopped & alive, changed=stopped)
 
 
 def _lost(
-    cluster: Cluster, watched: Sequence[Watched], beneath: set[str], told: str,
+    cluster: Cluster, names: Sequence[str], told: str, beneath: set[str] | None = None,
     changed: Collection[str] = (),
 ) -> Sight:  # fmt: skip
-    names = [each.node for each in watched]
+    """`beneath` are those that whoever was asked beneath Kubernetes tells lost, None where nobody
+    could be asked."""
     silent = still(cluster, LEASES, names, STILL_S)
     unready = set(names) - set(ready(cluster, names))
-    whole = beneath & silent & unready
+    whole = silent & unready & (set(names) if beneath is None else beneath)
     saw = (
         f"{told}; {len(silent)} of {len(names)} Leases stand still, "
         f"{len(unready)} of {len(names)} nodes not ready"
     )
-    detail = {"beneath": sorted(beneath), "still": sorted(silent), "unready": sorted(unready)}
+    detail = {"still": sorted(silent), "unready": sorted(unready)}
+    if beneath is not None:
+        detail["beneath"] = sorted(beneath)
     if names and len(whole) == len(names):
         return Sight("installed", saw, detail)
-    signs = beneath | silent | unready | set(changed)
+    signs = (beneath or set()) | silent | unready | set(changed)
     return Sight("partial" if signs else "not installed", saw, detail)
 
 

@@ -4,6 +4,7 @@ Room: stores. Pods are no witness here: once ready a pod stays so while its clus
 password stays in the pod's environment, under the name of the vendor's chart or of redis-cli.
 """
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -249,3 +250,20 @@ _DROP = ("sh", "-c", _CLIENT % "echo CLIENT KILL TYPE master")
 def drop_master_link(run: Exec, pod: str, container: str) -> None:
     """A replica hangs up on its master; it calls again within a second."""
     run(pod, container, _DROP, timeout_s=10.0)
+
+
+_END = (
+    'export REDISCLI_AUTH="${REDISCLI_AUTH:-$REDIS_PASSWORD}"; cli="redis-cli --tls --insecure"; '
+    "list=$($cli CLIENT LIST) || exit 1; count=0; for each; do "
+    'for id in $(printf "%s\\n" "$list" | sed -n "s/^id=\\([0-9]*\\) addr=$each:.*/\\1/p"); do '
+    '$cli CLIENT KILL ID "$id" >/dev/null; count=$((count + 1)); done; done; echo $count'
+)
+
+
+def end_clients(run: Exec, pod: str, container: str, addresses: Iterable[str]) -> int:
+    """A node hangs up on clients with these addresses, replicas included; how many there were. The
+    cluster's own bus is no client."""
+    own = [str(ipaddress.ip_address(each)) for each in addresses if each]
+    if not own:
+        return 0
+    return int(run(pod, container, ("sh", "-c", _END, "sh", *own), timeout_s=15.0).strip() or 0)

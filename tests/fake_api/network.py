@@ -4,6 +4,7 @@ cluster enforces none; and the stores' connections that depend on it.
 An evaluation of its own, so that the product's arithmetic on policies is judged by what it does.
 """
 
+import re
 from typing import Any
 
 from fake_api.server import FakeApi
@@ -39,12 +40,11 @@ class Network:
             return True
         with self.api.store.lock:
             of, to = self.labels(source), self.labels(target)
-            rules = [
-                policy["spec"].get("ingress") or []
+            every = [
+                policy["spec"]
                 for policy in self.api.store.items("networkpolicies", NAMESPACE, "", "")
-                if _selected(policy["spec"]["podSelector"], to)
             ]
-        return not rules or any(_lets_in(rule, of) for every in rules for rule in every)
+        return _lets(every, "Ingress", to, of) and _lets(every, "Egress", of, to)
 
     def labels(self, name: str) -> dict[str, str]:
         labels: dict[str, str] = self.pod(name)["metadata"]["labels"]
@@ -59,10 +59,14 @@ class Network:
 
     def answer(self, pod: str, argv: list[str]) -> Answer:
         line = " ".join(argv)
+        if "create_connection" in line and "ThreadPool" in line:
+            return self._tried_all(pod, argv[3:])
         if "create_connection" in line:
             return self._tried(pod, argv[-2])
+        if "CLIENT KILL ID" in line:
+            return self._ended(pod, line, argv[4:])
         if "pg_terminate_backend" in line:
-            return self._ended(pod, line)
+            return self._ended(pod, line, re.findall(r"'([\d.]+)'::inet", line))
         if "CLIENT KILL TYPE master" in line:
             hit = self.stores._changes(pod, line)
             if hit:
@@ -78,16 +82,28 @@ class Network:
         return out, code
 
     def _tried(self, source: str, host: str) -> Answer:
-        with self.api.store.lock:
-            every = self.api.store.items("pods", NAMESPACE, "", "")
-        [target] = [p["metadata"]["name"] for p in every if p["status"].get("podIP") == host]
+        [target] = self._of([host])
         return ("open\n" if self.reaches(source, target) else "timeout\n"), 0
 
-    def _ended(self, pod: str, line: str) -> Answer:
+    def _tried_all(self, source: str, places: list[str]) -> Answer:
+        if source in self.silent:
+            return "", 1
+        open_now = [p for p in places if self.reaches(source, self._of([p.partition(":")[0]])[0])]
+        return "\n".join(open_now), 0
+
+    def _of(self, addresses: list[str]) -> list[str]:
+        with self.api.store.lock:
+            every = self.api.store.items("pods", NAMESPACE, "", "")
+            pods = {p["status"].get("podIP"): str(p["metadata"]["name"]) for p in every}
+        return [pods[address] for address in addresses if address in pods]
+
+    def _ended(self, pod: str, line: str, addresses: list[str]) -> Answer:
+        """Whoever is let in comes again."""
         had = self.sessions.get(pod, 2)
         hit = self.stores._changes(pod, line)
         if hit:
-            self.sessions[hit] = 2 if self.reaches(self.acp(), hit) else 0
+            again = any(self.reaches(each, hit) for each in self._of(addresses))
+            self.sessions[hit] = 2 if again else 0
         return f"{had}\n", 0
 
     def _up(self, replica: str) -> bool:
@@ -128,9 +144,20 @@ def policies(api: FakeApi) -> None:
         )
 
 
-def _lets_in(rule: Object, labels: dict[str, str]) -> bool:
-    peers = rule.get("from")
-    return not peers or any(_selected(peer.get("podSelector", {}), labels) for peer in peers)
+def _lets(every: list[Object], way: str, own: dict[str, str], other: dict[str, str]) -> bool:
+    """Whether policies that say of `own` who comes in (or where it may go) allow the other one."""
+    rules = [
+        spec.get(way.lower()) or []
+        for spec in every
+        if way in spec.get("policyTypes", ["Ingress"]) and _selected(spec["podSelector"], own)
+    ]
+    peers = "from" if way == "Ingress" else "to"
+    return not rules or any(
+        not rule.get(peers)
+        or any(_selected(each.get("podSelector", {}), other) for each in rule[peers])
+        for each_rules in rules
+        for rule in each_rules
+    )
 
 
 def _selected(selector: Object, labels: dict[str, str]) -> bool:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from acpchaos.faults import control_plane, network_cut, nodes
-from acpchaos.faults.nodes import NodeFault
+from acpchaos.faults.nodes import Beneath
 from acpchaos.faults.session import Session
 
-Build = Callable[[Session], NodeFault]
+Build = Callable[[Session], Beneath]
 REST = ("worker-b", 1, 30.0, 8.0)
 NODE_FAULTS: dict[str, Build] = {
     "kubelet_stop": lambda s: nodes.KubeletStop(s, "node", *REST),

@@ -26,6 +26,7 @@ from acpchaos.faults import (
     control_plane,
     network_cut,
     node_changes,
+    node_fault,
     node_records,
     nodes,
     watchdog,
@@ -34,7 +35,7 @@ from acpchaos.faults import (
 )
 from acpchaos.faults.fault import Act, Sight
 from acpchaos.faults.node_drain import NodeDrain
-from acpchaos.faults.nodes import NodeFault
+from acpchaos.faults.nodes import Beneath
 from acpchaos.faults.session import Session
 from acpchaos.faults.undo import undo_run
 from acpchaos.target.profile import Profile, load_profile
@@ -61,13 +62,13 @@ def living(
 ) -> Iterator[Nodes]:
     """Nodes with kubelets that live; waits are short."""
     for module, name, value in (
-        (nodes, "EFFECT_S", 0.5), (nodes, "NOTICE_S", 1.5), (nodes, "STRIKE_S", 20.0),
+        (nodes, "EFFECT_S", 0.5), (node_fault, "NOTICE_S", 1.5), (node_fault, "STRIKE_S", 20.0),
         (control_plane, "EFFECT_S", 0.5), (witness_nodes, "STILL_S", 0.2),
         (witness_control_plane, "STILL_S", 0.2), (witness_control_plane, "LOOKS", 2),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr("acpchaos.faults.undo.VERIFY_S", 10.0)
-    monkeypatch.setattr(nodes, "PARTS", ("sql",))  # what else is looked at is not at stake here
+    monkeypatch.setattr(node_fault, "PARTS", ("sql",))  # what else is looked at is not at stake
     monkeypatch.setenv("ACPCHAOS_STATE", str(tmp_path / "state"))
     with api.store.lock:
         words = {
@@ -117,16 +118,16 @@ def test_seen_where_it_happened_and_undone(
     assert len(living.manifests("control-plane")) == 4
 
 
-def struck(session: Session, build: Build, spoil: Callable[[NodeFault], None]) -> list[str]:
+def struck(session: Session, build: Build, spoil: Callable[[Beneath], None]) -> list[str]:
     """Outcomes of all looks, the fault being spoiled once its targets are frozen."""
     fault = build(session)
     return spoiled(fault, lambda: spoil(fault))
 
 
-def deaf(living: Nodes) -> Callable[[NodeFault], None]:
+def deaf(living: Nodes) -> Callable[[Beneath], None]:
     """Every change is answered as done, and none is."""
 
-    def spoil(fault: NodeFault) -> None:
+    def spoil(fault: Beneath) -> None:
         living.spoil(deaf=["pause", "stop"])
         for node in fault.nodes:
             (living.home / node / "deaf").touch()
@@ -137,18 +138,18 @@ def deaf(living: Nodes) -> Callable[[NodeFault], None]:
     return spoil
 
 
-def wrong_container(living: Nodes) -> Callable[[NodeFault], None]:
+def wrong_container(living: Nodes) -> Callable[[Beneath], None]:
     """Another node than the chosen one is hit; its record names the chosen one."""
 
-    def spoil(fault: NodeFault) -> None:
+    def spoil(fault: Beneath) -> None:
         living.spoil(instead=dict.fromkeys(fault.nodes, "worker-c"))
         (living.home / "worker-c/root/etc/kubernetes/manifests" / (fault.word or "x")).touch()
 
     return spoil
 
 
-def failing(living: Nodes) -> Callable[[NodeFault], None]:
-    def spoil(fault: NodeFault) -> None:
+def failing(living: Nodes) -> Callable[[Beneath], None]:
+    def spoil(fault: Beneath) -> None:
         living.spoil(failing=["pause", "stop"])
         for node in fault.nodes:
             (living.home / node / "no-timers").touch()
@@ -156,10 +157,10 @@ def failing(living: Nodes) -> Callable[[NodeFault], None]:
     return spoil
 
 
-def off_already(living: Nodes) -> Callable[[NodeFault], None]:
+def off_already(living: Nodes) -> Callable[[Beneath], None]:
     """Somebody else stops the node between set-up and injection."""
 
-    def spoil(fault: NodeFault) -> None:
+    def spoil(fault: Beneath) -> None:
         for node in fault.nodes:
             living.write(node, status="exited")
 
@@ -204,11 +205,11 @@ def test_dumb_engine_makes_it_indeterminate(
     assert told(session) == ["indeterminate"]
 
 
-def _setup_of(kind: type[NodeFault]) -> Callable[[Any], tuple[str, ...]]:
+def _setup_of(kind: type[Beneath]) -> Callable[[Any], tuple[str, ...]]:
     """Without what set-up asks of the witness beforehand."""
 
     def setup(self: Any) -> tuple[str, ...]:
-        names = NodeFault.setup(self)
+        names = Beneath.setup(self)
         self.peer, self.addresses = "worker-c", {"worker-b": "10.9.0.12", "worker-c": "10.9.0.13"}
         return names
 
@@ -220,7 +221,7 @@ def test_half_of_a_zone_is_partial(api: FakeApi, session: Session, living: Nodes
         labels = api.store.get(("nodes", "", "worker-c"))["metadata"]["labels"]
         labels["topology.kubernetes.io/zone"] = "zone-b"
 
-    def spoil(fault: NodeFault) -> None:
+    def spoil(fault: Beneath) -> None:
         living.spoil(instead={"worker-c": "worker-a"})
 
     assert struck(session, FAULTS["zone_power_off"], spoil) == ["partial"]
@@ -315,7 +316,7 @@ def test_what_goes_with_a_node_is_reckoned_before(
     session: Session, living: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node with both copies of some slots, or a majority of a store, needs consent."""
-    monkeypatch.setattr(nodes, "PARTS", ("acp", "workers", "redis", "sql", "analytics"))
+    monkeypatch.setattr(node_fault, "PARTS", ("acp", "workers", "redis", "sql", "analytics"))
     moved = ("postgresql-0", "postgresql-1", "redis-cluster-0", "redis-cluster-3")
     for pod in session.cluster.list("Pod", session.namespace):
         name = pod["metadata"]["name"]
@@ -530,7 +531,7 @@ def test_reaper_waits_until_it_has_ended_by_itself(
     time.sleep(0.7)  # noqa: TID251  # its time has come, and the node is not ready yet
     assert reaper.poll() is None
     living.write("worker-b", status="running")
-    assert reaper.wait(5) == 0
+    assert reaper.wait(30) == 0
     reaper.communicate()
     assert undo_records(api) == []
     node_records.forget(session.cluster, "run-1", change)
