@@ -45,7 +45,7 @@ class ZoneDrain(Fault):
 
     def available(self) -> str:
         if not self.session.profile.experiments.zones:
-            return "the profile says that its nodes are not spread over zones"
+            return "not applicable: the profile says that its nodes are not spread over zones"
         return super().available()
 
     def needs(self) -> tuple[Need, ...]:
