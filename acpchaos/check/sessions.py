@@ -4,6 +4,7 @@ Room: check. What a fault may cost is check/losses.py, what became of each token
 must not know how tokens were minted or looked at.
 """
 
+import math
 from collections import Counter, defaultdict
 
 from acpchaos.check.answer import answer, unproven
@@ -89,12 +90,12 @@ def new_flows_work(run: Run, min_successes: float = 3) -> Verdict:
     flows = sorted(run.scenario.load.mix)
     if window is None or not flows:
         return unproven("the record has no recovery phase or does not name the flows of its load")
-    good: dict[str, int] = {}
-    for flow in flows:
-        due = due_in(run.requests("load", flow), window)
-        if len(due) < min_successes:
-            return unproven(f"{flow}: only {len(due)} requests were due in the recovery phase")
-        good[flow] = len(due) - failed(due)
-    flow, fewest = min(good.items(), key=lambda item: (item[1], item[0]))
+    due = {flow: due_in(run.requests("load", flow), window) for flow in flows}
+    thin = [flow for flow in flows if len(due[flow]) < min_successes]
+    good = {flow: len(due[flow]) - failed(due[flow]) for flow in flows if flow not in thin}
+    flow, fewest = min(good.items(), key=lambda item: (item[1], item[0]), default=("", math.inf))
+    if thin and fewest >= min_successes:
+        told = f"{thin[0]}: only {len(due[thin[0]])} requests were due in the recovery phase"
+        return unproven(told)
     why = f"fewest good answers after recovery: {flow}, {fewest}"
     return answer(fewest >= min_successes, why, fewest, min_successes, "good answers")

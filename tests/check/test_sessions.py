@@ -224,3 +224,5 @@ def test_new_flows_work_after_recovery() -> None:
     down = records.changed(records.load(), lambda e: e.flow == "refresh", error="http_400")
     expect(sessions.new_flows_work(played(*down)), F, "refresh, 0")
     expect(sessions.new_flows_work(played()), I, "only 0 requests")
+    thin = records.without(down, lambda e: e.flow == "client_credentials")
+    expect(sessions.new_flows_work(played(*thin)), F, "refresh, 0")
