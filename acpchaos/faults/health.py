@@ -18,6 +18,8 @@ from acpchaos.target.guard import OPT_IN
 from acpchaos.target.profile import Profile, Workload
 from acpchaos.wait import eventually
 
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -145,15 +147,21 @@ def _database(what: str) -> Callable[[Cluster, Profile], Part]:
 
 
 def _nodes(cluster: Cluster, profile: Profile) -> Part:
-    """Every node that may be disrupted is Ready and schedulable."""
+    """Every node that may be disrupted is Ready and schedulable, and none is full: the kubelet of
+    one under pressure takes no pod and evicts its own."""
     nodes = cluster.list("Node", selector=f"{OPT_IN}=true")
     bad = [
         node["metadata"]["name"]
         for node in nodes
-        if node["spec"].get("unschedulable") or not is_ready(node)
+        if node["spec"].get("unschedulable") or not is_ready(node) or _pressed(node)
     ]
     saw = f"{len(nodes) - len(bad)} of {len(nodes)} schedulable and ready"
     return Part("nodes", bool(nodes) and not bad, saw + (f", not {', '.join(bad)}" if bad else ""))
+
+
+def _pressed(node: Object) -> bool:
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(each["type"] in PRESSURES and each["status"] == "True" for each in conditions)
 
 
 def _autoscaler(cluster: Cluster, profile: Profile) -> Part:

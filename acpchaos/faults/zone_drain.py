@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any, ClassVar
 
 from acpchaos.errors import DeadlinePassed, PreconditionUnmet
-from acpchaos.faults import changes, health, witness
+from acpchaos.faults import changes, health, room, witness
 from acpchaos.faults.fault import Act, Fault, Need, Sight
 from acpchaos.faults.session import Session, current
 from acpchaos.target import guard
@@ -65,12 +65,14 @@ class ZoneDrain(Fault):
                 "uncordon them or choose another one",
             )  # fmt: skip
         self.nodes = {node["metadata"]["name"]: node for node in chosen}
-        self.victims = {pod["metadata"]["uid"] for pod in self._evictable()}
+        pods = self._evictable()
+        self.victims = {pod["metadata"]["uid"] for pod in pods}
         if not self.victims:
             raise PreconditionUnmet(
                 f"drain {self.what}", "no pod there could be evicted",
                 "choose one in which ACP runs",
             )  # fmt: skip
+        room.require_way_out(self.cluster, self.what, self.nodes, pods)
         return tuple(sorted(self.nodes))
 
     @property

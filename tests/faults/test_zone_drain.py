@@ -7,6 +7,7 @@ from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
 from acpchaos.errors import DeadlinePassed, GuardRefused, PreconditionUnmet
+from acpchaos.faults import room
 from acpchaos.faults.fault import Act
 from acpchaos.faults.session import Session
 from acpchaos.faults.zone_drain import ZoneDrain, evictable
@@ -70,10 +71,63 @@ def test_budget_that_refuses_is_asked_again_until_it_allows(api: FakeApi, sessio
     assert not [name for name in names_on(session, "worker-a") if name.startswith("acp-")]
 
 
-def test_budget_that_never_allows_is_reported_and_partial(api: FakeApi, session: Session) -> None:
+def shut(api: FakeApi) -> None:
     with api.store.lock:
         budget = api.store.get(("poddisruptionbudgets", NAMESPACE, "acp"))
         budget["spec"]["maxUnavailable"] = 0
+
+
+def test_budget_that_allows_none_beforehand_is_refused(
+    api: FakeApi, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "BUDGETS_S", 0.2)
+    shut(api)
+    with pytest.raises(PreconditionUnmet, match="allow no eviction: acp-system/acp"):
+        Act(drain(session)).strike()
+    assert cordoned(api) == [] and undo_records(api) == []
+
+
+def having(api: FakeApi, cores: str, *, asked: str = "200m", taint: str = "") -> None:
+    """Every node has so much, and every pod of a workload asks for some of it."""
+    with api.store.lock:
+        for name in ("worker-a", "worker-b", "worker-c", "control-plane"):
+            node = api.store.get(("nodes", "", name))
+            amounts = {"cpu": cores, "memory": "8Gi", "pods": "110"}
+            node["status"] = node["status"] | {"allocatable": amounts}
+            if taint in name:
+                node["spec"]["taints"] = [{"key": "own", "effect": "NoSchedule"}]
+        for pod in api.store.items("pods", NAMESPACE, "", ""):
+            pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": asked}}
+
+
+# 3 of 15 pods ask for 200m each on each of three nodes, beside those of stores, which may wait
+@pytest.mark.parametrize(
+    ("cores", "taint", "why"),
+    [("4", "none", ""), ("1", "control-plane", "2 other nodes have 0 left"),
+     ("1", "none", ""), ("1100m", "control-plane", "2 other nodes have 0.2 left")],
+)  # fmt: skip
+def test_other_nodes_must_have_room(
+    api: FakeApi, session: Session, cores: str, taint: str, why: str
+) -> None:
+    having(api, cores, taint=taint)
+    if not why:
+        assert Act(drain(session)).strike()["witness"] == "installed"
+        return
+    with pytest.raises(PreconditionUnmet, match=why):
+        Act(drain(session)).strike()
+    assert cordoned(api) == [] and undo_records(api) == []
+
+
+def test_budget_that_never_allows_is_reported_and_partial(
+    api: FakeApi, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inject = ZoneDrain.inject
+
+    def then_shut(self: ZoneDrain) -> None:
+        inject(self)
+        shut(api)
+
+    monkeypatch.setattr(ZoneDrain, "inject", then_shut)
     told = Act(drain(session, deadline_s=3.0)).strike()
     assert list(told["blocked"].values()) == [
         "Cannot evict pod as it would violate the pod's disruption budget. "

@@ -1,8 +1,6 @@
 """Granted equals used: what is granted for a play and its fault is what they call, both ways."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,32 +8,16 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from fake_api import scene
-from fake_api.scene import NAMESPACE
 from fake_api.server import FakeApi
 
 from acpchaos.cli import main
 from acpchaos.errors import PreconditionUnmet
-from acpchaos.faults import health, rights
-from acpchaos.faults.changes import create_object
-from acpchaos.faults.fault import Act, Fault, Need
+from acpchaos.faults import rights
+from acpchaos.faults.fault import Need
 from acpchaos.faults.rights import manifests, narrowed, of_experiment
-from acpchaos.faults.session import Session
-from acpchaos.faults.undo import UndoLog, undo_run
-from acpchaos.play import WATCHED
-from acpchaos.record.events import Clock
-from acpchaos.record.journal import Journal
-from acpchaos.stores.exec import following
-from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster
-from acpchaos.target.kinds import path_of
-from acpchaos.target.lock import Lock
 from acpchaos.target.profile import PROJECT, Profile, load_profile
-from safety import rbac, target
-from safety.crash_points import FAULTS
-
-EXPERIMENT = {
-    "pod_loss": "pod-loss.yaml", "zone_drain": "zone-drain.yaml", "redis_wipe": "redis-wipe.yaml",
-}  # fmt: skip
+from safety import granted, rbac, target
 
 
 @pytest.fixture
@@ -45,52 +27,9 @@ def profile(api: FakeApi, tmp_path: Path) -> Iterator[Profile]:
         yield load_profile(scene.write_profile(api, tmp_path))
 
 
-def around(cluster: Cluster, profile: Profile, act: Callable[[UndoLog], None]) -> None:
-    """All parts of a play but load and probes, which do not ask the API server."""
-    guard.require(cluster, profile)
-    lock = Lock(cluster, NAMESPACE, "run-1", lease_s=1)
-    with lock:
-        for part in health.PARTS:
-            health.look(cluster, profile, part)
-        for kind in WATCHED.values():
-            path = path_of(kind, NAMESPACE)
-            version = json.loads(cluster.call("GET", path))["metadata"]["resourceVersion"]
-            cluster.open("GET", path, {"watch": "true", "resourceVersion": version}).close()
-        stop = threading.Event()
-        redis = profile.workloads.redis
-        list(following(cluster, NAMESPACE)("redis-cluster-0", redis.container, ["x"], stop))
-        act(UndoLog(cluster, NAMESPACE, "run-1", None, Clock()))
-        threading.Event().wait(0.5)  # the Lease is renewed after a third of a second
-
-
-def played(api: FakeApi, profile: Profile, name: str, folder: Path) -> set[Need]:
-    """What the calls of a whole play with this fault needed."""
-    cluster = Cluster.from_profile(profile)
-
-    def act(undo: UndoLog) -> None:
-        with Journal(folder / "chaos.ndjson") as journal:
-            session = Session(profile, cluster, "run-1", journal, Clock(), undo)
-            fault: Fault = FAULTS[name](session)
-            whole = Act(fault)
-            whole.strike()
-            whole.heal()
-        undo.record(create_object("ConfigMap", NAMESPACE, "never-made"))
-        undo_run(profile, "all", cluster)
-
-    around(cluster, profile, act)
-    return rbac.used(api)
-
-
-@pytest.mark.parametrize("name", sorted(EXPERIMENT))
+@pytest.mark.parametrize("name", sorted(granted.EXPERIMENT))
 def test_granted_is_used(api: FakeApi, profile: Profile, name: str, tmp_path: Path) -> None:
-    if name == "zone_drain":  # one pod is tied to its volume, so that the witness looks at all
-        with api.store.lock:
-            budget = api.store.get(("poddisruptionbudgets", NAMESPACE, "redis-cluster"))
-            budget["spec"]["maxUnavailable"] = 0
-    needed = played(api, profile, name, tmp_path)
-    granted = of_experiment(PROJECT / "experiments" / EXPERIMENT[name], profile)
-    assert rbac.missing(granted, needed) == []
-    assert rbac.unused(granted, needed) == []
+    assert granted.of_whole_play(api, profile, name, tmp_path) == ([], [])
 
 
 def test_too_little_and_too_much_is_told() -> None:
