@@ -29,9 +29,10 @@ from acpchaos.check.hpa import (
     stabilised,
     up_window_s,
 )
+from acpchaos.check.offsets import moment
 from acpchaos.check.sight import serves
 from acpchaos.check.verdict import Verdict
-from acpchaos.check.window import NS_PER_S, Window, moment, phase, seconds
+from acpchaos.check.window import NS_PER_S, Window, phase, seconds
 from acpchaos.record.events import Autoscaler, Behavior, Pod
 from acpchaos.record.run import Run
 

@@ -1,7 +1,9 @@
 """What each endpoint went through: outages, error budget spent, and when it was back, three times.
 
 Room: check. It measures for the page and for other checks; it judges nothing. An endpoint is what
-the prober asks, each by itself, and the load as a whole.
+the prober asks, each by itself, and the load as a whole. What it asks beside, other endpoints and
+the way in through each zone, is measured alike, but no claim about the whole counts it: a zone that
+is drained has no way in.
 """
 
 import math
@@ -13,7 +15,7 @@ from acpchaos.check.binomial import Share, share
 from acpchaos.check.outage import SUSTAINED_RATIO, Reading, Span, read
 from acpchaos.check.samples import answered
 from acpchaos.check.window import Window, disturbed, phase, struck_ns
-from acpchaos.record.events import Request
+from acpchaos.record.events import ENDPOINT, PROBER, ZONE_PATH, Request
 from acpchaos.record.run import Run
 
 SLO_RATIO = 0.999  # good answers that the budget of a month allows for
@@ -52,19 +54,35 @@ class Step(NamedTuple):
 
 def streams(run: Run) -> dict[str, Sequence[Request]]:
     """Requests by endpoint, in order of name, the load last."""
-    probes = run.requests("prober")
-    found = {f"prober {flow}": run.requests("prober", flow)
-             for flow in sorted({request.flow for request in probes})}  # fmt: skip
     load = run.requests("load")
-    return found | ({LOAD: load} if load else {})
+    return _of(run, PROBER) | ({LOAD: load} if load else {})
+
+
+def _of(run: Run, source: str) -> dict[str, Sequence[Request]]:
+    flows = sorted({request.flow for request in run.requests(source)})
+    return {f"prober {flow}": run.requests(source, flow) for flow in flows}
 
 
 def endpoints(run: Run) -> list[Endpoint]:
     """Every endpoint of the record; empty without fault and recovery phase."""
+    return _measured(run, streams(run))
+
+
+def beside(run: Run) -> list[Endpoint]:
+    """Every endpoint and every zone's way in that no claim counts; empty as above."""
+    return _measured(run, _of(run, ENDPOINT) | _of(run, ZONE_PATH))
+
+
+def ways_in(run: Run) -> list[Endpoint]:
+    """Each zone's way in, by itself; empty where the profile named none."""
+    return _measured(run, _of(run, ZONE_PATH))
+
+
+def _measured(run: Run, found: dict[str, Sequence[Request]]) -> list[Endpoint]:
     window = disturbed(run)
     if window is None:
         return []
-    return [_endpoint(run, name, requests, window) for name, requests in streams(run).items()]
+    return [_endpoint(run, name, requests, window) for name, requests in found.items()]
 
 
 def _endpoint(run: Run, name: str, requests: Sequence[Request], window: Window) -> Endpoint:

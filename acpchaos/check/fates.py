@@ -11,7 +11,8 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from acpchaos.check.losses import ONCE, Rule
-from acpchaos.check.window import moment, struck_ns
+from acpchaos.check.offsets import moment
+from acpchaos.check.window import struck_ns
 from acpchaos.record.events import TokenProbe
 from acpchaos.record.run import Run
 

@@ -12,19 +12,12 @@ import numpy as np
 from acpchaos.check.answer import answer, not_applicable, unproven
 from acpchaos.check.binomial import share
 from acpchaos.check.counts import failed
-from acpchaos.check.offsets import clock_bound_ns
+from acpchaos.check.offsets import clock_bound_ns, moment
 from acpchaos.check.outage import Span
 from acpchaos.check.samples import NEVER_SENT
 from acpchaos.check.sight import autoscaler_until, nodes_at, pods_at, ready_at, ready_counts
 from acpchaos.check.verdict import Verdict
-from acpchaos.check.window import (
-    Window,
-    disturbed,
-    due_in,
-    moment,
-    seconds,
-    struck_ns,
-)
+from acpchaos.check.window import Window, disturbed, due_in, seconds, struck_ns
 from acpchaos.record.columns import Many
 from acpchaos.record.events import Node, Pod, Request
 from acpchaos.record.run import Run
@@ -175,6 +168,7 @@ def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
     if not flows:
         return unproven("the record does not name the flows of its load")
     took: dict[str, tuple[float, float]] = {}
+    doubts: list[str] = []
     since = Window(min(since_ns, window.begin_ns), window.end_ns)
     for name in flows:
         due = due_in(run.requests("load", name), since)
@@ -185,19 +179,21 @@ def service_recovers(run: Run, within_s: float, flow: str = "") -> Verdict:
             why = wrong if back else f"{name} was still failing when the record ended"
             return answer(False, why, "never", within_s, "s", (moment(run, due[-1].t_ns),))
         if back is None or bad.of < SETTLED:
-            return unproven(f"{name}: {bad.of} requests after its return, {SETTLED} are needed")
-        if bad.failed > SETTLED_BAD_RATIO * bad.of:
-            return unproven(f"{wrong}, too few to tell whether it works lastingly")
-        took[name] = _bounds_s(run, since_ns, back)
+            doubts.append(f"{name}: {bad.of} requests after its return, {SETTLED} are needed")
+        elif bad.failed > SETTLED_BAD_RATIO * bad.of:
+            doubts.append(f"{wrong}, too few to tell whether it works lastingly")
+        else:
+            took[name] = _bounds_s(run, since_ns, back)
+    surely_s = max((low_s for low_s, _ in took.values()), default=0.0)
+    if doubts and surely_s <= within_s:
+        return unproven(doubts[0])
     worst, (least_s, most_s) = max(took.items(), key=lambda item: (item[1][1], item[0]))
     why = (
-        f"all {len(took)} flows work again; the last was {worst} after "
-        f"{least_s:.1f} to {most_s:.1f} s"
-    )
+        f"{len(took)} of {len(flows)}" if doubts else f"all {len(took)}"
+    ) + f" flows work again; the last was {worst} after {least_s:.1f} to {most_s:.1f} s"
     evidence = tuple(
         f"{name}: {low_s:.1f} to {high_s:.1f} s" for name, (low_s, high_s) in took.items()
     )
-    surely_s = max(low_s for low_s, _ in took.values())
     if surely_s <= within_s < most_s:
         return unproven(
             f"{why}; the budget of {within_s:g} s lies between these bounds", most_s, "s"

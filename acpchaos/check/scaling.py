@@ -8,9 +8,10 @@ import math
 from acpchaos.check.answer import answer, unproven
 from acpchaos.check.counts import failed
 from acpchaos.check.hpa import RESOLUTION_S, tolerance
+from acpchaos.check.offsets import moment
 from acpchaos.check.sight import ready_at, ready_counts
 from acpchaos.check.verdict import Verdict
-from acpchaos.check.window import NS_PER_S, Window, due_in, moment, phase, seconds
+from acpchaos.check.window import NS_PER_S, Window, due_in, phase, seconds
 from acpchaos.record.events import Autoscaler, Rate
 from acpchaos.record.run import Run
 

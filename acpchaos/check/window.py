@@ -1,4 +1,4 @@
-"""The stretches of time that checks speak about, and moments told relative to the fault.
+"""The stretches of time that checks speak about.
 
 Room: check. It must not judge. All times are nanoseconds of the record.
 """
@@ -62,11 +62,3 @@ def due_in(requests: Sequence[Request], window: Window) -> Sequence[Request]:
 def seconds(from_ns: int, to_ns: int) -> float:
     """Seconds between two moments."""
     return (to_ns - from_ns) / NS_PER_S
-
-
-def moment(run: Run, t_ns: int) -> str:
-    """A moment as evidence: seconds after the fault struck (or after the record began)."""
-    zero_ns = struck_ns(run)
-    if zero_ns is None:
-        return f"t{seconds(run.events[0].t_ns, t_ns):+.1f} s" if run.events else "t"
-    return f"fault{seconds(zero_ns, t_ns):+.1f} s"

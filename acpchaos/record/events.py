@@ -37,6 +37,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_de
     t_ns: int
 
 
+PROBER, ENDPOINT, ZONE_PATH = PROBED = ("prober", "endpoint", "zone_path")
+"""Sources of the prober's requests: those that claims count, endpoints that are shown beside them,
+and the way in through one zone."""
+
+
 class Request(Event, tag="request", frozen=True, kw_only=True):
     """One request of the load or the prober. `t_ns` is its end.
 
@@ -44,7 +49,7 @@ class Request(Event, tag="request", frozen=True, kw_only=True):
     class: timeout, refused, reset, tls, dns, http_<status>, oauth_<code>, bad_body, never_sent.
     """
 
-    source: str  # "load", "prober", or "zone_path": the prober through one zone
+    source: str  # "load", or one of PROBED
     flow: str  # client_credentials, authorization_code, refresh, introspect, revoke, userinfo...
     step: str
     intended_ns: int
@@ -110,6 +115,7 @@ class Observation(Event, tag="observation", frozen=True, kw_only=True):
     value: Any
 
 
+LEFT_OUT = "cluster_events_left_out"  # name of the Observation that counts those beyond the bound
 STOPPED = "stopped"  # name of the Observation that tells why a play ended early: by, why
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from acpchaos.record import shapes
 from acpchaos.record.events import (
+    LEFT_OUT,
     Autoscaler,
     Behavior,
     Clock,
@@ -37,7 +38,6 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 HEARTBEATS = "kube-node-lease"  # the namespace where kubelets renew their Leases, every 10 s
 ZONE_LABEL = "topology.kubernetes.io/zone"
 MOST_EVENTS = 2000  # lines; a crash loop of many pods says the same thing again and again
-LEFT_OUT = "cluster_events_left_out"  # name of the Observation that counts those beyond
 STOP_S = 2.0  # for all threads together; they hold nothing that must be written
 
 

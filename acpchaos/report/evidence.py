@@ -20,6 +20,8 @@ from acpchaos.check.verdict import JudgedClaim, Outcome, merge
 from acpchaos.record.run import Run, RunFolder, load_run
 from acpchaos.report import coverage, scope, tables, words
 from acpchaos.report.chart import timeline
+from acpchaos.report.clocks import ClockOffsetRow, clock_rows
+from acpchaos.report.objects import ObjectsView, objects_view
 from acpchaos.report.outages import OutageView, outage_view
 from acpchaos.report.posture_page import ReviewView, review_view
 
@@ -36,6 +38,8 @@ class RunView:
     answers: list[scope.Answer]
     chart: Markup
     outages: OutageView
+    objects: ObjectsView
+    clocks: list[ClockOffsetRow]
     ledger: list[tables.LedgerRow]
     deeds: list[tables.Deed]
     facts: list[tables.Fact]
@@ -79,6 +83,8 @@ def view(path: Path, position: int) -> RunView:
         answers=scope.answers(run),
         chart=timeline(run),
         outages=outage_view(run),
+        objects=objects_view(run),
+        clocks=clock_rows(run),
         ledger=tables.ledger_rows(run),
         deeds=tables.deeds(run),
         facts=tables.facts(run),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from acpchaos.record.events import Autoscaler, Node, Pod, RedisNode, Request
+from acpchaos.record.events import PROBED, PROBER, Autoscaler, Node, Pod, RedisNode, Request
 from acpchaos.record.run import Run
 from acpchaos.report.svg import (
     NS_PER_S,
@@ -141,14 +141,18 @@ def prober_lane(scale: TimeScale, requests: Sequence[Request], title: str, note:
 
 
 def prober_lanes(scale: TimeScale, run: Run) -> list[Lane]:
-    """One lane per endpoint the prober asked, in order of name."""
-    endpoints: defaultdict[tuple[str, str], list[Request]] = defaultdict(list)
-    for request in run.requests(source="prober"):
-        endpoints[request.flow, request.step].append(request)
-    return [
-        prober_lane(scale, seen, flow, f"prober: {step}" if step not in ("", flow) else "prober")
-        for (flow, step), seen in sorted(endpoints.items())
-    ]
+    """One lane per endpoint the prober asked, in order of name, those beside the claims last."""
+    lanes: list[Lane] = []
+    for source in PROBED:
+        asked: defaultdict[tuple[str, str], list[Request]] = defaultdict(list)
+        for request in run.requests(source):
+            asked[request.flow, request.step].append(request)
+        note = "prober" if source == PROBER else "prober, beside"
+        lanes += [
+            prober_lane(scale, seen, flow, f"{note}: {step}" if step not in ("", flow) else note)
+            for (flow, step), seen in sorted(asked.items())
+        ]
+    return lanes
 
 
 def ready_steps(pods: list[Pod]) -> dict[str, Steps]:

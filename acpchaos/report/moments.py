@@ -5,10 +5,32 @@ Room: report. Shared by the chart and the tables, so that both speak of the same
 
 from dataclasses import dataclass
 
+from acpchaos.check.offsets import clock_bound_ns
 from acpchaos.check.window import struck_ns
 from acpchaos.record.events import Fault, Phase
 from acpchaos.record.run import Run
 from acpchaos.report.svg import NS_PER_S
+
+SHOWN_S = 0.01  # bounds are told to this
+
+
+@dataclass(frozen=True)
+class Zero:
+    """The zero of relative times, and how far another clock may stand from it: each moment that is
+    told from here is widened by that."""
+
+    ns: int
+    bound_ns: int
+
+    def span(self, from_ns: int, until_ns: int) -> str:
+        """ "+0.80 to +1.01 s", or "+0.80 s" where both ends are shown alike."""
+        early, late = self._told(from_ns - self.bound_ns), self._told(until_ns + self.bound_ns)
+        close = until_ns == from_ns and 2 * self.bound_ns < SHOWN_S * NS_PER_S
+        return f"{self._told(from_ns)} s" if close else f"{early} to {late} s"
+
+    def _told(self, t_ns: int) -> str:
+        value_s = (t_ns - self.ns) / NS_PER_S
+        return f"{'−' if value_s < 0 else '+'}{abs(value_s):.2f}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +90,11 @@ def origin_ns(run: Run) -> int:
         return struck
     phase = run.phase("fault")
     return phase[0] if phase else bounds_ns(run)[0]
+
+
+def zero(run: Run) -> Zero:
+    """The zero of the page's relative times."""
+    return Zero(origin_ns(run), clock_bound_ns(run))
 
 
 def relative(t_ns: int, zero_ns: int) -> str:

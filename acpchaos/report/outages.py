@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from acpchaos.check.binomial import Share
 from acpchaos.check.clocks import clocks, disagreements
-from acpchaos.check.endpoints import Endpoint, endpoints, steps
+from acpchaos.check.endpoints import Endpoint, beside, endpoints, steps
 from acpchaos.check.outage import Outage, Reading, Span
 from acpchaos.check.phases import PHASES, PodRecovery, pod_recoveries
 from acpchaos.check.physics import readings
 from acpchaos.record.run import Run
-from acpchaos.report.moments import origin_ns
-from acpchaos.report.svg import NS_PER_S
+from acpchaos.report.clocks import milliseconds
+from acpchaos.report.moments import Zero, zero
 
 UNKNOWN, NONE = "unknown", "–"
 
@@ -78,9 +78,12 @@ class FloorRow:
 
 @dataclass(frozen=True)
 class OutageView:
-    """Everything the page shows of outages and returns of one run."""
+    """Everything the page shows of outages and returns of one run. `doubt` is how far the clocks
+    may stand apart, by which every moment told across them is widened."""
 
     endpoints: list[EndpointRow]
+    beside: list[EndpointRow]
+    doubt: str
     clocks: list[ClockRow]
     findings: list[str]
     pods: list[PodRow]
@@ -91,10 +94,12 @@ class OutageView:
 
 def outage_view(run: Run) -> OutageView:
     """Work out all tables of one run."""
-    zero_ns, told = origin_ns(run), clocks(run)
+    since, told = zero(run), clocks(run)
     return OutageView(
-        endpoints=[_endpoint(each, zero_ns) for each in endpoints(run)],
-        clocks=[ClockRow(each.who, each.state, _span(each.at, zero_ns), each.by)
+        endpoints=[_endpoint(each, since) for each in endpoints(run)],
+        beside=[_endpoint(each, since) for each in beside(run)],
+        doubt=milliseconds(since.bound_ns / 1e6),
+        clocks=[ClockRow(each.who, each.state, _span(each.at, since), each.by)
                 for each in told],
         findings=disagreements(run, told),
         pods=[_pod(each) for each in pod_recoveries(run)],
@@ -106,7 +111,7 @@ def outage_view(run: Run) -> OutageView:
     )  # fmt: skip
 
 
-def _endpoint(each: Endpoint, zero_ns: int) -> EndpointRow:
+def _endpoint(each: Endpoint, since: Zero) -> EndpointRow:
     back = each.back
     longest = each.down.longest if each.down else None
     seen = longest is not None and bool(longest.failed or longest.slow)
@@ -115,14 +120,14 @@ def _endpoint(each: Endpoint, zero_ns: int) -> EndpointRow:
         name=each.name,
         failed=f"{_count(each.failed)}, {_interval(each.failed)}" if each.failed.of else UNKNOWN,
         resolution=_resolution(each.down),
-        down=_length(longest),
-        began=_span(longest.begin, zero_ns) if longest and seen else NONE,
-        ended=_ended(longest, zero_ns) if longest and seen else NONE,
-        impaired=_length(each.impaired.longest) if each.impaired else UNKNOWN,
+        down=length(longest),
+        began=_span(longest.begin, since) if longest and seen else NONE,
+        ended=_ended(longest, since) if longest and seen else NONE,
+        impaired=length(each.impaired.longest) if each.impaired else UNKNOWN,
         spent=UNKNOWN if each.spent is None else _percent(*each.spent),
-        first=_span(back.first, zero_ns) if back else NONE,
-        sustained=_span(back.sustained, zero_ns) if back else NONE,
-        quick=NONE if not back else UNKNOWN if quick_ns is None else _at(quick_ns, zero_ns),
+        first=_span(back.first, since) if back else NONE,
+        sustained=_span(back.sustained, since) if back else NONE,
+        quick=NONE if not back else UNKNOWN if quick_ns is None else since.span(quick_ns, quick_ns),
     )
 
 
@@ -134,7 +139,8 @@ def _resolution(reading: Reading | None) -> str:
     return f"{reading.cadence_s:.2f}{reaction} s"
 
 
-def _length(outage: Outage | None) -> str:
+def length(outage: Outage | None) -> str:
+    """How long it lasted, as bounds; what could hide where none was seen."""
     if outage is None:
         return UNKNOWN
     if not outage.failed and not outage.slow:
@@ -142,25 +148,12 @@ def _length(outage: Outage | None) -> str:
     return f"{outage.least_s:.2f} to {outage.most_s:.2f} s"
 
 
-def _ended(outage: Outage, zero_ns: int) -> str:
-    return _span(outage.end, zero_ns) if outage.ended else "not within the record"
+def _ended(outage: Outage, since: Zero) -> str:
+    return _span(outage.end, since) if outage.ended else "not within the record"
 
 
-def _span(span: Span | None, zero_ns: int) -> str:
-    if span is None:
-        return NONE
-    if span.from_ns == span.until_ns:
-        return _at(span.from_ns, zero_ns)
-    return f"{_seconds(span.from_ns, zero_ns)} to {_at(span.until_ns, zero_ns)}"
-
-
-def _at(t_ns: int, zero_ns: int) -> str:
-    return f"{_seconds(t_ns, zero_ns)} s"
-
-
-def _seconds(t_ns: int, zero_ns: int) -> str:
-    value_s = (t_ns - zero_ns) / NS_PER_S
-    return f"{'−' if value_s < 0 else '+'}{abs(value_s):.2f}"
+def _span(span: Span | None, since: Zero) -> str:
+    return NONE if span is None else since.span(*span)
 
 
 def _count(share: Share) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from acpchaos.check.clocks import disagreements
+from acpchaos.check.endpoints import ways_in
 from acpchaos.check.verdict import JudgedClaim, merge
 from acpchaos.record.run import Run, load_run
 from acpchaos.report import coverage, scope
 from acpchaos.report.evidence import moment, read_verdicts
+from acpchaos.report.outages import length
 from acpchaos.report.words import SIGNS, headline, value
 
 SPECIAL = "\\`*_{}[]<>()#|~"
@@ -31,6 +33,7 @@ def summary(
     lines += _table(judged)
     lines += ["", _coverage([*claims, *also]), ""]
     lines += _disagreements(judged)
+    lines += _ways_in(judged)
     for path, run, _ in judged:
         lines += _validity(path, run)
     if page is not None:
@@ -71,6 +74,19 @@ def _disagreements(judged: list[tuple[Path, Run, list[JudgedClaim]]]) -> list[st
     found = [(run.scenario.name, line) for _, run, _ in judged for line in disagreements(run)]
     lines = [f"- {plain(scenario)}: {plain(line)}" for scenario, line in found]
     return ["Who calls it recovered, and when, differs beyond the clocks:", "", *lines, ""] * bool(
+        lines
+    )
+
+
+def _ways_in(judged: list[tuple[Path, Run, list[JudgedClaim]]]) -> list[str]:
+    """How long each zone's way in was down, as bounds."""
+    found = [(run.scenario.name, each) for _, run, _ in judged for each in ways_in(run)]
+    lines = [
+        f"- {plain(scenario)}: {plain(each.name)}: "
+        f"{length(each.down.longest if each.down else None)}"
+        for scenario, each in found
+    ]
+    return ["Ways in through one zone, longest down (no claim counts it):", "", *lines, ""] * bool(
         lines
     )
 

@@ -9,7 +9,14 @@ from golden import records
 from golden.records import at
 
 from acpchaos.check.judge import judge
-from acpchaos.check.offsets import UNKNOWN_NS, apart, clock_bound_ns, offsets
+from acpchaos.check.offsets import (
+    UNKNOWN_NS,
+    apart,
+    clock_bound_ns,
+    compared,
+    moment,
+    offsets,
+)
 from acpchaos.check.recovery import service_recovers
 from acpchaos.check.verdict import Outcome
 from acpchaos.record.anchors import tell_clock
@@ -103,6 +110,37 @@ def test_a_node_is_known_to_be_ahead_at_least_and_never_behind() -> None:
     (found,) = offsets(run_of(*beats))
     assert found.clock == "w1" and found.high_ms is None
     assert found.low_ms == pytest.approx(-20)
+
+
+def test_every_clock_is_compared_at_start_and_end() -> None:
+    late = msgspec.structs.replace(offset(-7, 12), when="end", t_ns=at(84))
+    beats = [Heartbeat(t_ns=at(s), node="w1", renewed_ns=at(s - by))
+             for s, by in ((10, 0.02), (40, -3), (82, 0.03))]  # fmt: skip
+    other = msgspec.structs.replace(anchors()[2], writer="load-far-3", boot="elsewhere")
+    told = compared(run_of(*anchors(prober=2_000_000), other, offset(-3, 20), late, *beats))
+    assert {each.clock: each[1:3] for each in told} == {
+        "chaos": ((0, 0), (0, 0)),
+        "load-far-3": (None, None),
+        "load-h-1": ((0, 0), (0, 0)),
+        "load-h-2": ((0, 0), (0, 0)),
+        "prober-7": ((2, 2), (2, 2)),
+        "api server": ((-3, 20), (-7, 12)),
+        "node w1": ((-20, None), (-30, None)),
+    }
+
+
+def test_a_clock_that_was_read_once_is_unknown_at_the_other_end() -> None:
+    (found,) = compared(run_of(offset(-3, 20)))
+    assert (found.start, found.end) == ((-3, 20), None)
+    run = run_of()
+    run.meta.clock_offsets_ms["load"] = 3.4
+    (old,) = compared(run)
+    assert (old.clock, old.start, old.end) == ("load", (3.4, 3.4), None)
+
+
+def test_a_moment_says_how_far_the_clocks_put_it_in_doubt() -> None:
+    assert moment(run_of(), at(35)) == "fault+3.0 s ± 1.0 s"
+    assert moment(run_of(*anchors()), at(35)) == "fault+3.0 s"
 
 
 def test_a_process_tells_the_clock_it_records_on(tmp_path: Path) -> None:

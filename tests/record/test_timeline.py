@@ -10,6 +10,7 @@ import pytest
 
 from acpchaos.record import shapes, timeline
 from acpchaos.record.events import (
+    LEFT_OUT,
     AnyEvent,
     Autoscaler,
     Behavior,
@@ -23,7 +24,6 @@ from acpchaos.record.events import (
 )
 from acpchaos.record.journal import Journal, read_journal
 from acpchaos.record.timeline import (
-    LEFT_OUT,
     Timeline,
     decode_autoscaler,
     decode_budget,

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import msgspec
 
-from acpchaos.record.events import AnyEvent, Endpoints, Pod, RedisNode, Request
+from acpchaos.record.events import (
+    ENDPOINT,
+    ZONE_PATH,
+    AnyEvent,
+    Endpoints,
+    Pod,
+    RedisNode,
+    Request,
+)
 from acpchaos.record.run import load_run
 from acpchaos.report.evidence import write_evidence
 from acpchaos.report.outages import OutageView, outage_view
@@ -34,6 +42,37 @@ def test_an_endpoint_shows_bounds_budget_and_resolution(wipe: Path) -> None:
     alive = rows["prober alive"]
     assert alive.down == "none seen, 0.21 s could hide"
     assert (alive.began, alive.first, alive.quick) == ("–", "–", "–")
+
+
+def test_moments_across_clocks_are_widened_by_what_these_may_stand_apart(wipe: Path) -> None:
+    run = load_run(wipe)
+    run.meta.clock_offsets_ms["prober"] = -250.0
+    told = outage_view(run)
+    token = next(each for each in told.endpoints if each.name == "prober token")
+    assert told.doubt == "250 ms"
+    assert token.began == "+0.55 to +1.26 s" and token.ended == "+14.55 to +15.26 s"
+    assert token.down == "13.79 to 14.21 s", "a length stands on one clock"
+
+
+def test_what_the_prober_asks_beside_has_rows_of_its_own(tmp_path: Path) -> None:
+    """An outage of one zone's way in, with the same bounds, and no part in the three clocks."""
+    whole = synthetic.events(outage_s=0)
+    more = [
+        msgspec.structs.replace(event, source=source, flow=flow)
+        for event in synthetic.requests(30, 14)
+        if isinstance(event, Request) and event.flow == "token" and event.source == "prober"
+        for source, flow in ((ZONE_PATH, "jwks via zone-a"), (ENDPOINT, "userinfo"))
+    ]
+    told = view(tmp_path, [*whole, *more])
+    assert [row.name for row in told.beside] == ["prober userinfo", "prober jwks via zone-a"]
+    assert {row.down for row in told.beside} == {"13.79 to 14.21 s"}
+    assert {row.began for row in told.beside} == {"+0.80 to +1.01 s"}
+    assert [row.state for row in told.clocks if row.who == "the clients"] == ["unharmed"]
+    run = tmp_path / "run"
+    page = read(write_evidence([run], run / "evidence.html").read_text("utf-8"))
+    told_short = summary([run])
+    assert "prober jwks via zone-a: 13.79 to 14.21 s" in told_short and "userinfo" not in told_short
+    assert "no claim counts these prober userinfo 13.79 to 14.21 s" in page.by_id("run-1").text
 
 
 def test_nothing_answered_is_unknown_not_zero(tmp_path: Path) -> None:
@@ -67,6 +106,7 @@ def test_clocks_and_their_disagreement_stand_on_page_and_summary(wipe: Path) -> 
     for line in told.findings:
         assert f"disagree {line}" in text
     assert "differs beyond the clocks" in summary([wipe])
+    assert "Ways in" not in summary([wipe])
 
 
 def test_no_disagreement_no_words(tmp_path: Path) -> None:
