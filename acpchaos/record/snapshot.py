@@ -18,6 +18,9 @@ from acpchaos.errors import UsageError
 Object = dict[str, Any]
 FORMAT = 1
 CONTROL, DENY = "cni control", "cni deny"  # probes: a pair of pods before and under a deny policy
+PUBLISHED = "outside port "  # probes: a port, tried from outside at all addresses of the target
+# of ACP beside its own: gRPC, metrics, plain HTTP; of CockroachDB; of Patroni (vendor's charts)
+PUBLISHED_PORTS = (9443, 9000, 8080, 8008)
 LAST_CHANGE = "acpchaos.io/last-change"  # annotation: RFC 3339 time of the last write of an object
 
 

@@ -16,9 +16,12 @@ from acpchaos.check.posture.view import View
 from acpchaos.posture.wanted import CUSTOM
 from acpchaos.record.snapshot import (
     LAST_CHANGE,
+    PUBLISHED,
+    PUBLISHED_PORTS,
     Answer,
     Object,
     Policy,
+    Probe,
     Scope,
     Snapshot,
     WorkloadRef,
@@ -95,6 +98,10 @@ def installation() -> Snapshot:
         scope=_scope(),
         objects=objects,
         answers={"/acme/main/environment": Answer(status=200, body={**told, "version": "2.25.0"})},
+        probes={
+            "controller acp:8443": Probe(outcome="open"),
+            **{f"{PUBLISHED}{port}": Probe(outcome="blocked") for port in PUBLISHED_PORTS},
+        },
     )
 
 

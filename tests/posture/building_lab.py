@@ -16,6 +16,8 @@ from acpchaos.posture.collect import CUSTOM
 from acpchaos.record import snapshot as store
 from acpchaos.record.snapshot import (
     LAST_CHANGE,
+    PUBLISHED,
+    PUBLISHED_PORTS,
     Answer,
     Object,
     Policy,
@@ -54,11 +56,14 @@ def hardened() -> Snapshot:
 
 
 def recorded() -> Snapshot:
-    """The hardened lab as it was recorded. Kinds of other makers that have come to be read since
-    are not among the definitions that the lab installs, so it had none of them."""
+    """The hardened lab as it was recorded, under the policy that its profile has today. Kinds of
+    other makers that have come to be read since are not among the definitions that the lab
+    installs, so it had none of them. Nor was it asked for its ports from outside."""
     found = store.read(RECORDED)
     objects = dict[str, list[Object]]({kind: [] for kind in CUSTOM}) | found.objects
-    return msgspec.structs.replace(found, objects=objects)
+    under = msgspec.structs.replace(found.scope, policy=scope().policy)
+    probes = outside_ports() | found.probes
+    return msgspec.structs.replace(found, objects=objects, scope=under, probes=probes)
 
 
 @cache
@@ -326,4 +331,10 @@ def _probes() -> dict[str, Probe]:
     found |= {f"foreign {s}:{p}": "blocked" for s, ports in PORTS.items() for p in ports}
     found |= {f"acp egress {store}": "open" for store in STORES}
     found |= {f"acp egress {w}": "blocked" for w in ("unlisted", "kube-api", "metadata")}
-    return {name: Probe(outcome=outcome) for name, outcome in found.items()}
+    return {name: Probe(outcome=outcome) for name, outcome in found.items()} | outside_ports()
+
+
+def outside_ports() -> dict[str, Probe]:
+    """The lab's nodes publish one port, the ingress's: hostPort 8443 in cluster/ingress.yaml."""
+    ports = {*PUBLISHED_PORTS, *(port for ports in PORTS.values() for port in ports)}
+    return {f"{PUBLISHED}{port}": Probe(outcome="blocked") for port in sorted(ports)}

@@ -172,6 +172,7 @@ def _answers(settings: Settings) -> dict[str, Answer]:
             made[f"{base}/idps"] = {"idps": _shown(here, Idp)}
             made[f"{base}/clients"] = {"clients": _shown(here, Client)}
     told = dict(settings.features) | {"insecure_disable_csrf": False, "debug": False}
+    told["version"] = "2.25.0"
     for path in ("/default/default", "/api/admin/default", "/api/admin/system"):
         made[f"{path}/environment"] = told
     made["/default/default/.well-known/openid-configuration"] = {"issuer": f"{BASE}/default"}

@@ -14,7 +14,7 @@ import msgspec
 
 from acpchaos.faults.changes import RUN_LABEL, create_object
 from acpchaos.faults.undo import UndoLog
-from acpchaos.posture.probes import at_rest, controller, login, network, secrets
+from acpchaos.posture.probes import at_rest, controller, login, network, published, secrets
 from acpchaos.posture.probes.scratch import Scratch
 from acpchaos.posture.take import read
 from acpchaos.record.snapshot import Probe, Snapshot
@@ -80,7 +80,7 @@ def _probes(
     if wanted.probes & {AT_REST, NETWORK}:
         found |= _scratched(cluster, profile, log, wanted)
     if NETWORK in wanted.probes:
-        found |= controller.run(profile, send)
+        found |= controller.run(profile, send) | published.run(cluster, profile)
     return found
 
 

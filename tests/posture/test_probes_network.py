@@ -194,6 +194,14 @@ def test_a_private_outside_that_nobody_chose_may_be_refused(lab: Lab, api: FakeA
     assert (probe.outcome, "probes.outside" in probe.saw) == ("unknown", True)
 
 
+@pytest.mark.parametrize("given", ["no-such-host.invalid:443", "192.0.2.1"])
+def test_an_outside_that_is_none_is_told(lab: Lab, api: FakeApi, given: str) -> None:
+    probe = lab.run(Network(api, faas=True), outside=given)["faas egress outside"]
+    assert (probe.outcome, f"probes.outside, {given}, is no address" in probe.saw) == (
+        "unknown", True,
+    )  # fmt: skip
+
+
 def test_without_functions_nothing_is_asked_for_them(lab: Lab, api: FakeApi) -> None:
     assert outcomes(lab.run(Network(api)), "faas") == {}
 

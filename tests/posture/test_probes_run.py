@@ -8,7 +8,8 @@ from fake_api.server import FakeApi
 
 from acpchaos.errors import GuardRefused, TargetLeftDirty
 from acpchaos.posture import probes
-from acpchaos.posture.probes import attempts, network, scratch
+from acpchaos.posture.probes import attempts, network, published, scratch
+from acpchaos.posture.probes.attempts import Attempt, Place
 from acpchaos.posture.probes.scratch import (
     LABEL,
     Image,
@@ -33,6 +34,12 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch, "START_S", 0.6)
     monkeypatch.setattr(scratch, "LOOK_S", 0.05)
     monkeypatch.setattr(scratch, "GONE_S", 2.0)
+    monkeypatch.setattr(published, "from_here", shut)
+
+
+def shut(tried: list[Place]) -> list[Attempt]:
+    """Nobody listens at any address of the scene, and nothing leaves this machine."""
+    return [Attempt(place, "refused") for place in tried]
 
 
 @pytest.fixture
@@ -69,6 +76,7 @@ def test_every_group_is_told_and_nothing_is_left(
     assert found["cni deny"].outcome == "blocked"
     assert found["at-rest"].outcome == found["controller acp:8443"].outcome == "unknown"
     assert found["secret built-in-secret"].outcome == "unknown"
+    assert found["outside port 9000"].outcome == "blocked"
     assert set(api.store.objects) == before
 
 

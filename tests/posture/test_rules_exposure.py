@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from acpchaos.record.snapshot import Object, Snapshot
+from acpchaos.record.snapshot import Object, Probe, Snapshot
 
 from .asking import ACP, asked, fails, passes, replaced, undecided, unread
 from .building import CONTAINER, FAAS, MAIN, POD, container, installation, pod_spec
@@ -155,8 +155,36 @@ def test_a_port_or_the_network_of_the_node_fails(kind: str, name: str) -> None:
     fails(snapshot, ROW, where, f"{POD}.hostNetwork")
 
 
-def test_manifests_alone_decide() -> None:
-    snapshot = replaced(installation(), source="manifests")
-    passes(snapshot, ROW)
+def test_manifests_alone_find_faults_and_say_nothing_of_what_gets_through() -> None:
+    snapshot = replaced(installation(), source="manifests", probes={})
+    undecided(snapshot, ROW, "probe outside port 9443 was not run")
     pod_spec(snapshot)["hostNetwork"] = True
     fails(snapshot, ROW, MAIN, f"{POD}.hostNetwork")
+
+
+# from outside
+
+
+@pytest.mark.parametrize("port", [9443, 9000, 8080, 8008, 5432])
+def test_a_port_that_answers_outside_fails_whatever_objects_say(port: int) -> None:
+    name, saw = f"outside port {port}", "Service ingress 192.0.2.1:9000 open"
+    snapshot = with_probes(installation(), **{name: Probe(outcome="open", saw=saw)})
+    fails(snapshot, ROW, f"probe {name}", "outcome", saw)
+    lost = with_probes(snapshot, **{"outside port 8008": Probe(outcome="unknown", saw="lost")})
+    if port != 8008:  # one that proved nothing hides no other
+        fails(lost, ROW, f"probe {name}", "outcome", saw)
+
+
+@pytest.mark.parametrize("name", ["outside port 9443", "outside port 8008", "outside port 5432"])
+def test_a_port_that_was_not_told_leaves_the_row_undecided(name: str) -> None:
+    snapshot = with_probes(installation(), **{name: Probe(outcome="unknown", saw="no way there")})
+    undecided(snapshot, ROW, f"probe {name} proved nothing: no way there")
+
+
+def test_an_ingress_that_nobody_reaches_is_no_proof_of_closed_ports() -> None:
+    way = {"controller acp:8443": Probe(outcome="blocked", saw="HTTP 503")}
+    undecided(with_probes(installation(), **way), ROW, "so a blocked one proves nothing")
+
+
+def with_probes(snapshot: Snapshot, **more: Probe) -> Snapshot:
+    return replaced(snapshot, probes={**snapshot.probes, **more})

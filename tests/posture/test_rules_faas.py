@@ -66,11 +66,13 @@ def test_what_a_function_must_not_reach(what: str) -> None:
     undecided(snapshot, "HARD-52", f"faas egress {what} was not run")
 
 
-def test_functions_that_reach_nothing_outside_prove_nothing() -> None:
+def test_functions_that_are_kept_from_the_outside_fail() -> None:
     snapshot = hardened()
     functions(snapshot)
     probed(snapshot, "faas egress outside", "blocked", "no route")
-    undecided(snapshot, "HARD-52", "the control probe faas egress outside is blocked no route")
+    fails(snapshot, "HARD-52", "probe faas egress outside", "outcome", "blocked no route")
+    probed(snapshot, "faas egress outside", "unknown", "nobody gets there")
+    undecided(snapshot, "HARD-52", "probe faas egress outside proved nothing: nobody gets there")
 
 
 @pytest.mark.parametrize("gone", INSIDE)

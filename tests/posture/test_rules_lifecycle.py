@@ -6,9 +6,10 @@ import pytest
 
 from acpchaos.check.posture.rule import Finding, Unattested
 from acpchaos.check.posture.view import View
-from acpchaos.record.snapshot import LAST_CHANGE, Object, Snapshot
+from acpchaos.check.verdict import Outcome
+from acpchaos.record.snapshot import LAST_CHANGE, Answer, Object, Snapshot
 
-from .asking import ACP, fails, not_here, passes, replaced, undecided, unread, with_policy
+from .asking import ACP, asked, fails, not_here, passes, replaced, undecided, unread, with_policy
 from .building import (
     CONTAINER,
     FAAS,
@@ -142,10 +143,12 @@ def test_a_tag_or_digest_that_stays_passes(image: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "least"), [("2.23.9", "2.24"), ("v2.3", "2.24"), ("2.24.0-rc.1", "2.24"), ("2", "2.1")]
+    ("tag", "least"),
+    [("2.23.9", "2.24"), ("v2.3", "2.24"), ("2.24.0-rc.1", "2.24"), ("2.0", "2.1")],
 )
 def test_an_old_version_fails(tag: str, least: str) -> None:
     snapshot = with_policy(installation(), minimum_version=least)
+    snapshot.answers.clear()
     container(snapshot)["image"] = f"registry.example.test/acp:{tag}"
     found = fails(snapshot, "HARD-02", MAIN, IMAGE, "version")
     assert f"{least} or newer" in found.want
@@ -154,8 +157,62 @@ def test_an_old_version_fails(tag: str, least: str) -> None:
 @pytest.mark.parametrize("tag", ["2.24", "v2.25.0", "2.24.0-alpine", "10.0"])
 def test_a_version_is_compared_by_its_numbers(tag: str) -> None:
     snapshot = installation()
+    snapshot.answers.clear()
     container(snapshot)["image"] = f"registry.example.test/acp:{tag}"
     passes(snapshot, "HARD-02")
+
+
+@pytest.mark.parametrize("tag", ["3", "20260101", "build-77"])
+def test_a_single_number_is_no_version(tag: str) -> None:
+    snapshot = without_release(installation())
+    snapshot.answers.clear()
+    container(snapshot)["image"] = f"registry.example.test/acp:{tag}"
+    undecided(snapshot, "HARD-02", "does not tell its version")
+
+
+@pytest.mark.parametrize("least", ["", "newest"])
+def test_without_a_minimum_nothing_is_patched(least: str) -> None:
+    snapshot = with_policy(installation(), minimum_version=least)
+    undecided(snapshot, "HARD-02", f"posture.minimum_version is {least or 'not set'}")
+
+
+def says_version(snapshot: Snapshot, *versions: str) -> Snapshot:
+    """What ACP itself answers, by one path each."""
+    told = snapshot.answers["/acme/main/environment"]
+    for at, version in enumerate(versions):
+        body = {**told.body, "version": version}
+        snapshot.answers[f"/acme/{at}/environment"] = Answer(status=200, body=body)
+    return snapshot
+
+
+def serve(snapshot: Snapshot, image: str, *names: str) -> Snapshot:
+    for name in names:
+        container(snapshot, name)["image"] = f"registry.example.test/acp:{image}"
+    return snapshot
+
+
+def test_what_acp_says_of_itself_comes_before_a_tag() -> None:
+    mains = ("acp", "acp-primary")
+    old = says_version(installation(), "2.25.0", "2.23.1-hotfix")  # one of its pods is behind
+    verdict, findings = asked(old, "HARD-02")
+    assert verdict.outcome is Outcome.FAILED
+    assert {each.object for each in findings} >= {f"Deployment {ACP}/{name}" for name in mains}
+    assert {each.saw for each in findings} == {"version 2.23.1"}
+    passes(serve(installation(), "7", *mains), "HARD-02")  # the count of a build, which says 2.25.0
+
+
+def test_what_acp_says_speaks_for_no_other_image() -> None:
+    behind = serve(installation(), "2.20.0", "acp-workers")
+    fails(behind, "HARD-02", f"Deployment {ACP}/acp-workers", IMAGE, "version 2.20.0")
+    two = serve(installation(), "2.20.0", "acp")  # who of the two that serve has answered?
+    fails(two, "HARD-02", MAIN, IMAGE, "version 2.20.0")
+    named(two, "Deployment", "acp")["spec"]["replicas"] = 0  # Flagger's idle copy serves nobody
+    fails(two, "HARD-02", MAIN, IMAGE, "version 2.20.0")
+
+
+def without_release(snapshot: Snapshot) -> Snapshot:
+    del snapshot.objects["Secret"][2]
+    return snapshot
 
 
 def digest_only(snapshot: Snapshot) -> None:
@@ -168,6 +225,7 @@ def digest_only(snapshot: Snapshot) -> None:
 
 def test_a_digest_needs_a_label_or_a_release_that_tells_the_version() -> None:
     snapshot = installation()
+    snapshot.answers.clear()
     digest_only(snapshot)
     passes(snapshot, "HARD-02")  # by the Helm release
     named(snapshot, "Deployment", "acp")["metadata"]["labels"]["app.kubernetes.io/version"] = "2.1"
@@ -175,11 +233,11 @@ def test_a_digest_needs_a_label_or_a_release_that_tells_the_version() -> None:
 
 
 def test_a_version_that_nothing_tells_leaves_the_row_undecided() -> None:
-    snapshot = installation()
+    snapshot = without_release(installation())
     digest_only(snapshot)
-    del snapshot.objects["Secret"][2]
+    passes(snapshot, "HARD-02")  # by what ACP answers
+    snapshot.answers.clear()
     undecided(snapshot, "HARD-02", "does not tell its version: image registry.example.test/acp@")
-    passes(with_policy(snapshot, minimum_version=""), "HARD-02")
 
 
 def test_other_images_need_not_have_acps_version() -> None:

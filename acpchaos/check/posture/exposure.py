@@ -1,6 +1,6 @@
 """HARD-03: from outside, ACP's own port is reached through the ingress, and nothing else.
 
-Room: check. Pure semantics of Service, Ingress and HTTPProxy; what gets through is for probes.
+Room: check. Pure semantics of Service, Ingress and HTTPProxy; probes tell what gets through.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from acpchaos.check.posture.objects import dig, label, pointer, selects
 from acpchaos.check.posture.parts import joined
+from acpchaos.check.posture.probing import blocked, control_open
 from acpchaos.check.posture.rule import Judgement, Unreadable, broken, rule
 from acpchaos.check.posture.view import View
 from acpchaos.check.posture.workload import Pods, containers
-from acpchaos.record.snapshot import Object
+from acpchaos.record.snapshot import PUBLISHED, PUBLISHED_PORTS, Object
 
 HTTP = (8443, "http")  # of ACP's pods: number and name
 _OUTSIDE = ("NodePort", "LoadBalancer")
@@ -34,11 +35,13 @@ class Backend(NamedTuple):
 @rule(
     "HARD-03",
     evidence="type and externalIPs of Services, backends of Ingress and HTTPProxy, routes of other "
-    "makers, hostPort and hostNetwork of pods, in the namespaces of ACP and its functions",
+    "makers, hostPort and hostNetwork of pods, in the namespaces of ACP and its functions; probes "
+    "of ACP's and the stores' other ports at each outer address",
     passes="no Service is open to the outside, every backend is the http port of ACP's main pods, "
-    "no pod uses its node's network",
+    "no pod uses its node's network; from outside the ingress answers and no such port does",
     source="vendor document, hardening: switch off what is not needed",
     remedy="chart values service.type: ClusterIP, and one Ingress to port http",
+    active=True,
 )
 def one_way_in(view: View) -> Judgement:
     namespaces = dict.fromkeys([view.scope.namespace, view.scope.faas_namespace])
@@ -50,8 +53,18 @@ def one_way_in(view: View) -> Judgement:
             *(partial(_routes, view, "HTTPProxy", each) for each in namespaces),
             *(partial(_of_the_node, each) for each in workloads),
             *(partial(other_routes, view, each) for each in namespaces),
+            partial(control_open, view, "controller acp:8443"),
+            partial(_ports, view),
         ]
     )
+
+
+def _ports(view: View) -> Judgement:
+    names = [f"{PUBLISHED}{port}" for port in PUBLISHED_PORTS]
+    names += [name for name in view.snapshot.probes if name.startswith(PUBLISHED)]
+    want = "closed at every outer address"
+    remedy = "find what leads there: a load balancer, a TCP route of the ingress, a node's port"
+    return blocked(view, dict.fromkeys(names), want, remedy)
 
 
 def other_routes(view: View, namespace: str) -> Judgement:

@@ -19,9 +19,9 @@ from acpchaos.check.posture.netpol import (
     reachable,
 )
 from acpchaos.check.posture.parts import joined
-from acpchaos.check.posture.probing import blocked, control_open, enforcement
+from acpchaos.check.posture.probing import blocked, enforcement
 from acpchaos.check.posture.reach import DNS_NAMESPACES, DNS_RULE, Reach, only_dns
-from acpchaos.check.posture.rule import Judgement, NotHere, rule
+from acpchaos.check.posture.rule import Judgement, NotHere, broken, rule
 from acpchaos.check.posture.view import Pods, View
 from acpchaos.record.snapshot import Object
 
@@ -65,7 +65,7 @@ def outside_only(view: View) -> Judgement:
         [
             partial(enforcement, view),
             *(partial(_targets, reach, pods) for pods in functions),
-            partial(control_open, view, "faas egress outside"),
+            partial(_outside, view),
             partial(_probes, view),
         ]
     )
@@ -87,6 +87,17 @@ def _bad_target(reach: Reach, allow: Allow, peer: Peer | None) -> str:
     if not names or (names <= DNS_NAMESPACES and only_dns(allow)):
         return ""
     return f"pods of namespace {', '.join(sorted(names))}"
+
+
+def _outside(view: View) -> Judgement:
+    """What functions are there for; the probe is blocked only where others get through."""
+    name = "faas egress outside"
+    probe, read = view.probe(name), (f"probe {name}",)
+    if probe.outcome == "open":
+        return Judgement(read=read)
+    remedy = f"egress: {json.dumps(_wanted_rules())}"
+    found = broken(f"probe {name}", "outcome", str(probe), "open for functions", remedy)
+    return Judgement(findings=(found,), read=read)
 
 
 def _probes(view: View) -> Judgement:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from packaging.version import InvalidVersion, Version
 
 from acpchaos.check.posture.attestations import Attestation
-from acpchaos.check.posture.given import given, running_acp
+from acpchaos.check.posture.flags import environments
+from acpchaos.check.posture.given import given, running_acp, serving
 from acpchaos.check.posture.objects import dig, label, selects
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Judgement, NotHere, Unreadable, broken, rule
@@ -107,9 +108,10 @@ def _deployed(view: View) -> Iterator[Change]:
 @rule(
     "HARD-02",
     evidence="images of ACP, its workers, jobs and functions; image ids of their pods; the version "
-    "in ACP's tag, labels or Helm release against posture.minimum_version",
+    "in GET /environment, else in ACP's tag, labels or Helm release, against "
+    "posture.minimum_version",
     passes="each image has a digest or a tag that stays, pods of one image run the same, and ACP "
-    "is not older than posture.minimum_version, where that is set",
+    "is not older than posture.minimum_version; a profile without one leaves the row undecided",
     source="vendor document, hardening: patch vulnerabilities",
     remedy="image: {repository: ..., tag: VERSION}, or better name@sha256:DIGEST",
 )
@@ -118,8 +120,7 @@ def patched(view: View) -> Judgement:
         each for pods in [*view.acp, *view.jobs, *view.faas] for each in containers(pods)
     ]  # fmt: skip
     parts: list[Part] = [partial(_stays, each) for each in every]
-    if view.policy.minimum_version:
-        parts += [partial(_new_enough, view, each) for each in running_acp(view)]
+    parts += [partial(_new_enough, view, each) for each in running_acp(view)]
     return joined([*parts, partial(_same_everywhere, view)])
 
 
@@ -141,9 +142,14 @@ def _stays(container: Container) -> Judgement:
 
 
 def _new_enough(view: View, container: Container) -> Judgement:
-    least = Version(view.policy.minimum_version)
-    where, field = str(container.owner), f"{container.path}.image"
-    found = _parsed(_tag(container.image)) or _labelled(container) or _in_release(view)
+    least, where = _least(view), str(container.owner)
+    field = f"{container.path}.image"
+    found = (
+        view.once(_answered).get(container.image)
+        or _parsed(_tag(container.image))
+        or _labelled(container)
+        or _in_release(view)
+    )
     if found is None:
         raise Unreadable(f"{where} does not tell its version: image {container.image}")
     if found >= least:
@@ -153,13 +159,41 @@ def _new_enough(view: View, container: Container) -> Judgement:
     return Judgement(findings=(finding,), read=(f"{where} {field}",))
 
 
-def _parsed(text: str) -> Version | None:
-    """A version, or the one that a text such as 2.25.0-alpine begins with."""
+def _least(view: View) -> Version:
+    """The policy's minimum. Nothing stands in for it: what is patched today is not tomorrow."""
     try:
-        return Version(text)
+        return Version(view.policy.minimum_version)
     except InvalidVersion:
-        found = _VERSION.match(text)
-        return Version(found[1]) if found else None
+        said = view.policy.minimum_version or "not set"
+        raise Unreadable(f"no version is too old: posture.minimum_version is {said}") from None
+
+
+def _answered(view: View) -> dict[str, Version]:
+    """By image what the running ACP says of itself, the oldest of several answers. Empty when those
+    that serve have different images: nobody knows then which of them has answered."""
+    images = {each.image for each in serving(view) if _answers(each)}
+    try:
+        told = [_parsed(str(each.get("version") or "")) for each in environments(view).values()]
+    except Unreadable:
+        return {}
+    known = [each for each in told if each]
+    return {images.pop(): min(known)} if len(images) == 1 and known else {}
+
+
+def _answers(container: Container) -> bool:
+    owner = container.owner
+    return owner.role == "acp" and dig(owner.object, "spec.replicas") != 0
+
+
+def _parsed(text: str) -> Version | None:
+    """A version of two numbers or more, or the one that a text such as 2.25.0-alpine begins with. A
+    single number may be the count of a build, or a tag that moves with each release below it."""
+    try:
+        found = Version(text)
+    except InvalidVersion:
+        begins = _VERSION.match(text)
+        found = Version(begins[1]) if begins else Version("0")
+    return found if len(found.release) > 1 else None
 
 
 def _labelled(container: Container) -> Version | None:

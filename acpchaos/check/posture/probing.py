@@ -4,7 +4,9 @@ Room: check. A probe that was blocked proves something only beside a control tha
 """
 
 from collections.abc import Iterable
+from functools import partial
 
+from acpchaos.check.posture.parts import joined
 from acpchaos.check.posture.rule import Finding, Judgement, Unreadable, broken
 from acpchaos.check.posture.view import View
 from acpchaos.record.snapshot import CONTROL, DENY
@@ -29,14 +31,17 @@ def enforcement(view: View) -> Judgement:
 
 
 def blocked(view: View, names: Iterable[str], want: str, remedy: str) -> Judgement:
-    """A finding for every probe of these that got through; Unreadable for one that was not run."""
-    findings, read = [], []
-    for name in names:
-        probe = view.probe(name)
-        read.append(f"probe {name}")
-        if probe.outcome != "blocked":
-            findings.append(broken(f"probe {name}", "outcome", str(probe), want, remedy))
-    return Judgement(findings=tuple(findings), read=tuple(read))
+    """A finding for every probe of these that got through. One that was not run, or proved nothing,
+    hides none of them; without any it is Unreadable."""
+    return joined([partial(_blocked, view, name, want, remedy) for name in names])
+
+
+def _blocked(view: View, name: str, want: str, remedy: str) -> Judgement:
+    probe, read = view.probe(name), (f"probe {name}",)
+    if probe.outcome == "blocked":
+        return Judgement(read=read)
+    found = broken(f"probe {name}", "outcome", str(probe), want, remedy)
+    return Judgement(findings=(found,), read=read)
 
 
 def control_open(view: View, name: str) -> Judgement:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from acpchaos.posture.probes import at_rest, controller, login, network, secrets
+from acpchaos.posture.probes import at_rest, controller, login, network, published, secrets
 from acpchaos.posture.probes.scratch import Scratch
 from acpchaos.record.snapshot import Answer, Probe
 from acpchaos.target import guard
@@ -60,12 +60,13 @@ def _all(
     def secret_of(reference: str) -> str:
         return resolve(reference, cluster.read_secret)
 
-    pool = ThreadPoolExecutor(5, "probes")
+    pool = ThreadPoolExecutor(6, "probes")
     try:
         futures = [
             pool.submit(network.run, cluster, profile, scratch, say),
             pool.submit(at_rest.run, cluster, profile, scratch),
             pool.submit(controller.run, profile, send),
+            pool.submit(published.run, cluster, profile),
             pool.submit(secrets.run, profile, send, secret_of),
             pool.submit(login.run, profile, answers, send, say),
         ]

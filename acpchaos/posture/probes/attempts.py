@@ -113,12 +113,12 @@ def judged(
     through = {"open"} if rejects_by_reset else {"open", "refused"}
     kept_out = BLOCKED | ({"unreachable"} if may_be_absent else frozenset())
     if passed := [each for each in tried if each.word in through]:
-        return Probe(outcome="open", saw=_told(passed))
+        return Probe(outcome="open", saw=told(passed))
     if unclear := [each for each in tried if each.word not in kept_out]:
-        return unknown(f"no proof either way: {_told(unclear)}")
+        return unknown(f"no proof either way: {told(unclear)}")
     if not source_works:
-        return unknown(f"the pod reached nothing at all, so a block proves nothing: {_told(tried)}")
-    return Probe(outcome="blocked", saw=_told(tried))
+        return unknown(f"the pod reached nothing at all, so a block proves nothing: {told(tried)}")
+    return Probe(outcome="blocked", saw=told(tried))
 
 
 def unknown(why: str) -> Probe:
@@ -126,12 +126,13 @@ def unknown(why: str) -> Probe:
     return Probe(outcome="unknown", saw=why)
 
 
-def _told(attempts: Sequence[Attempt]) -> str:
+def told(attempts: Sequence[Attempt]) -> str:
+    """The first of them in words."""
     shown = ", ".join(str(each) for each in attempts[:4])
     return shown + (f" and {len(attempts) - 4} more" if len(attempts) > 4 else "")
 
 
 __all__ = [
     "RUN", "SOURCE", "SOURCE_VARIABLE", "Attempt", "Place", "Source", "connect", "judged",
-    "settled", "unknown",
+    "settled", "told", "unknown",
 ]  # fmt: skip

@@ -221,10 +221,16 @@ class _Network:
         self, probes: dict[str, Probe], reference: Mapping[Place, Attempt]
     ) -> dict[str, Probe]:
         """Functions kept from an outside place prove a fault only where it had to be reachable."""
-        if probes.get(OUTSIDE, unknown("")).outcome != "blocked":
-            return probes
         remedy = "set probes.outside to an address that functions may reach"
-        if not any(reference[place].word == "open" for place in self._outside):
+        if OUTSIDE in probes and not self._outside:
+            given = self._profile.probes.outside
+            told = (
+                f"probes.outside, {given}," if given else "this machine's own address towards nodes"
+            )
+            probes[OUTSIDE] = unknown(f"{told} is no address that can be had here: {remedy}")
+        elif probes.get(OUTSIDE, unknown("")).outcome != "blocked":
+            return probes
+        elif not any(reference[place].word == "open" for place in self._outside):
             probes[OUTSIDE] = unknown(f"a pod without policy does not reach it either: {remedy}")
         elif not self._profile.probes.outside and _private(self._outside):
             told = f"{self._outside[0]} is a private address, which may be refused: {remedy}"
