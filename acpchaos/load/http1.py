@@ -90,7 +90,7 @@ class Connection:
         wire.deadline_s = NEVER
         return Answer(self.status, Headers(self._raw), self._decoded())
 
-    def _feed(self, data: bytes) -> None:
+    def _feed(self, data: bytes | memoryview) -> None:
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
@@ -156,10 +156,10 @@ class Client:
         ValueError for a method or header that cannot be sent."""
         connection = None
         try:
-            origin, begin = _begin(method, url)
-            sent = _request(begin, headers, body)
+            size = None if body is None else len(body)
+            origin, head = _head(method, url, tuple(headers.items()), size)
             connection = self._idle_one(origin) or self._connect(origin)
-            answer = connection.exchange(sent, self._answer_s)
+            answer = connection.exchange(head + body if body else head, self._answer_s)
         except (OSError, Malformed, UnicodeError) as error:
             status = connection.status if connection else 0
             self._drop(connection)
@@ -194,12 +194,15 @@ class Client:
         return Connection(connect(host, port, context, session, self._connect_s))
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
-        if isinstance(connection.wire, SecureWire) and (session := connection.wire.session):
+        wire = connection.wire
+        if isinstance(wire, SecureWire) and (session := wire.session):
             self._trust.sessions[origin] = session
-        if connection.reusable:
-            self._idle.setdefault(origin, []).append(connection)
-        else:
+        if not connection.reusable:
             connection.close()
+        elif origin in self._idle:
+            self._idle[origin].append(connection)
+        else:
+            self._idle[origin] = [connection]
 
     def _drop(self, connection: Connection | None) -> None:
         if connection is not None:
@@ -223,11 +226,31 @@ def class_of(error: BaseException) -> str:
             return "reset"
 
 
-@functools.lru_cache(maxsize=512)
-def _begin(method: str, url: str) -> tuple[Origin, str]:
-    """(where to connect, the request's first lines). Malformed: the URL may be the server's."""
+@functools.lru_cache(maxsize=512)  # most of a load's requests differ in nothing, or in the body
+def _head(
+    method: str, url: str, headers: tuple[tuple[str, str], ...], size: int | None
+) -> tuple[Origin, bytes]:
+    """(where to connect, all that is sent before a body of `size` bytes). Malformed: the URL may
+    be the server's."""
     if method not in METHODS:
         raise ValueError(f"cannot send {method}")
+    origin, host, target = _place(url)
+    begin = (
+        f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: acpchaos\r\n"
+        "Accept: */*\r\nAccept-Encoding: gzip, deflate\r\n"
+    )
+    for name, value in headers:
+        if "\r" in value or "\n" in value:
+            raise ValueError(f"header {name} has a line end in it")
+        begin += f"{name}: {value}\r\n"
+    if size is not None:
+        begin += f"Content-Length: {size}\r\n"
+    return origin, f"{begin}\r\n".encode("latin-1")
+
+
+@functools.lru_cache(maxsize=512)
+def _place(url: str) -> tuple[Origin, str, str]:
+    """(where to connect, the host as it is named, what is asked for there)."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
@@ -235,26 +258,12 @@ def _begin(method: str, url: str) -> tuple[Origin, str]:
         raise Malformed(f"no URL to go to: {url[:80]!r}") from None
     if not parts.hostname:
         raise Malformed(f"no host to go to: {url[:80]!r}")
-    origin = (parts.scheme, parts.hostname, port)
-    host = parts.netloc.rpartition("@")[2]
     target = parts.path or "/"
     if parts.query:
         target += "?" + parts.query
     quoted = quote(target, safe="%/:=&?~+!$,;'@()*[]")
-    return origin, (
-        f"{method} {quoted} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: acpchaos\r\n"
-        "Accept: */*\r\nAccept-Encoding: gzip, deflate\r\n"
-    )
-
-
-def _request(begin: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
-    for name, value in headers.items():
-        if "\r" in value or "\n" in value:
-            raise ValueError(f"header {name} has a line end in it")
-        begin += f"{name}: {value}\r\n"
-    if body is None:
-        return f"{begin}\r\n".encode("latin-1")
-    return f"{begin}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+    host = parts.netloc.rpartition("@")[2]
+    return (parts.scheme, parts.hostname, port), host, quoted
 
 
 def _inflated(body: bytes, encoding: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """A stream of bytes to a server, plain or TLS, for a client whose cost per request must be small.
 
-Room: load. For gevent's world. It waits on the hub by a watcher of its own instead of going through
-gevent's socket layer, and has one watch for all deadlines instead of a timer for each read: the two
-cost more than a request otherwise does. Deadlines are kept to within TICK_S.
+Room: load. For gevent's world. Instead of gevent's socket layer it has one watcher on the hub, as
+long as the connection lasts, and one watch for all deadlines instead of a timer for each read: the
+two cost more than a request otherwise does. Deadlines are kept to within TICK_S.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ TICK_S = 0.02
 NEVER = float("inf")
 # gevent's own names for the plain things, which it takes out of the standard modules
 _Socket: Any = gevent.monkey.get_original("socket", "socket")
+_room = memoryview(bytearray(READ))  # of a process: what came in is handed on before it yields
 
 
 class Wire:
@@ -28,11 +29,19 @@ class Wire:
     def __init__(self, sock: Any) -> None:
         self._sock, self._hub = sock, gevent.get_hub()
         sock.setblocking(False)
-        self._readable = self._hub.loop.io(sock.fileno(), 1)
-        self._writable = self._hub.loop.io(sock.fileno(), 2)
+        self._waiting: Any = None  # the greenlet that is to be woken when something comes
+        self._coming = self._hub.loop.io(sock.fileno(), 1)
+        self._coming.start(self._came)
         self._expired = False
         self.deadline_s = NEVER
         _watch.add(self)
+
+    def _came(self) -> None:
+        """Called by the hub, again and again as long as nobody takes what has come."""
+        if self._waiting is None:
+            self._coming.stop()
+        else:
+            self._waiting.switch()
 
     def expire(self) -> None:
         """Called when the deadline has passed: whoever waits is woken by the end of the stream."""
@@ -43,24 +52,45 @@ class Wire:
     def send(self, data: bytes) -> None:
         """All of it; it is seldom more than what fits at once."""
         rest: bytes | memoryview = data
-        while rest:
+        while True:
             try:
-                rest = memoryview(rest)[self._sock.send(rest) :]
+                sent = self._sock.send(rest)
             except BlockingIOError:
-                self._hub.wait(self._writable)
+                self._until_writable()
             except OSError:
                 self._in_time()
                 raise
+            else:
+                if sent == len(rest):
+                    return
+                rest = memoryview(rest)[sent:]
 
-    def receive(self) -> bytes:
-        """What has come, at least a byte; nothing when the peer has ended the stream."""
+    def _until_writable(self) -> None:
+        writable = self._hub.loop.io(self._sock.fileno(), 2)
+        try:
+            self._hub.wait(writable)
+        finally:
+            writable.close()
+
+    def receive(self) -> bytes | memoryview:
+        """What has come, at least a byte; nothing when the peer has ended the stream. It holds
+        until the caller waits for anything."""
         while True:
-            self._hub.wait(self._readable)
-            with contextlib.suppress(BlockingIOError):
-                data: bytes = self._sock.recv(READ)
-                if not data:
+            if self._coming.active:
+                self._waiting = gevent.getcurrent()
+                try:
+                    self._hub.switch()
+                finally:
+                    self._waiting = None
+            try:
+                count = self._sock.recv_into(_room)
+            except BlockingIOError:
+                if not self._coming.active:
+                    self._coming.start(self._came)
+            else:
+                if not count:
                     self._in_time()
-                return data
+                return _room[:count]
 
     def idle(self) -> bool:
         """Whether it stands and nothing has come: an end, an error or a byte is a reason not to
@@ -76,9 +106,8 @@ class Wire:
     def close(self) -> None:
         """Safe to repeat."""
         _watch.discard(self)
-        for watcher in (self._readable, self._writable):
-            watcher.stop()
-            watcher.close()
+        self._coming.stop()
+        self._coming.close()
         self._sock.close()
 
     def _in_time(self) -> None:
@@ -121,7 +150,7 @@ class SecureWire(Wire):
         self._tls.write(data)
         self._push()
 
-    def receive(self) -> bytes:
+    def receive(self) -> bytes | memoryview:
         while True:
             try:
                 return self._tls.read(READ)
