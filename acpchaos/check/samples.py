@@ -60,14 +60,21 @@ def answered(requests: Sequence[Request], window: Window) -> Sequence[Request]:
 
 
 def reaction_ns(requests: Sequence[Request], steady: Window | None) -> int:
-    """The longest time a request took before the fault, failed ones included: what took long then
-    may take long later."""
+    """The longest that a request had taken before the fault, failed ones included: what took long
+    then may take long later. One that was still under way at the end of the steady time counts as
+    far as it had come, and one that was due in it but sent later not at all: the rest of their time
+    may be the fault's doing, and a fault must not be its own yardstick."""
     if steady is None:
         return UNKNOWN_NS
     before = answered(requests, steady)
     if isinstance(before, Many):
-        return int(before.columns.took.max()) * before.columns.unit_ns if before else UNKNOWN_NS
-    return max((r.t_ns - r.start_ns for r in before), default=UNKNOWN_NS)
+        sent_ns, t_ns = before.moments_ns()
+        took_ns = (t_ns.clip(max=steady.end_ns) - sent_ns)[sent_ns < steady.end_ns]
+        return int(took_ns.max()) if len(took_ns) else UNKNOWN_NS
+    return max(
+        (min(r.t_ns, steady.end_ns) - r.start_ns for r in before if r.start_ns < steady.end_ns),
+        default=UNKNOWN_NS,
+    )
 
 
 def samples(requests: Sequence[Request], within_ns: int) -> list[Sample]:

@@ -131,6 +131,11 @@ class Many(Sequence[Request]):
         """Those of one flow."""
         return Many(self.columns.taken(self.columns.flow.codes == self.columns.flow.code(flow)))
 
+    def moments_ns(self) -> tuple[Numbers, Numbers]:
+        """(when each was sent, when it ended)."""
+        sent = self.columns.due + self.columns.late
+        return sent * self.columns.unit_ns, (sent + self.columns.took) * self.columns.unit_ns
+
     def failed(self) -> Numbers:
         """A mask: which have an error."""
         code = self.columns.error.code("")

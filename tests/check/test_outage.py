@@ -87,6 +87,21 @@ def test_without_a_steady_phase_only_sending_and_end_of_a_request_bound_anything
     assert read(probes(), WINDOW, None).reaction_s is None  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("due_s", "sent_s"), [(29.8, 29.8), (29.8, 30.4)], ids=["under way", "sent by a starved prober"]
+)
+def test_a_fault_is_not_its_own_yardstick(due_s: float, sent_s: float) -> None:
+    """A service freezes at 30 s for 3 s. What was due before it ends with it, and took as long."""
+    caught = records.request(due_s, "x", "prober", start_ns=at(sent_s), t_ns=at(33.02))
+    frozen = [probe(30 + n / 5, 3.02 - n / 5) for n in range(15)]
+    after = [probe(33 + n / 5) for n in range(30)]
+    reading = seen([*steady(until_s=29.8), caught, *frozen, *after])
+    longest_before_s = max(LATENCY_S, 30 - sent_s)
+    assert reading.reaction_s == about(longest_before_s), "not the 3 s that the freeze took"
+    (outage,) = reading.outages
+    assert outage.least_s > 2.3 and outage.most_s < 3.5
+
+
 # Histories that fool a naive method; each is told by the naive reading beside it.
 
 
