@@ -27,6 +27,12 @@ def test_never_down_needs_prober_and_load() -> None:
     expect(availability.never_down(records.run_of([]), 2), I, "no fault and recovery phase")
 
 
+def test_an_endpoint_that_was_never_asked_hides_none_that_was_down() -> None:
+    load = records.changed(records.load(), records.due_between(30, 99), error="never_sent")
+    expect(availability.never_down(played(*probes(), *load), 2), I, "nothing was answered")
+    expect(availability.never_down(played(*probes((33, 45)), *load), 2), F, "was down for")
+
+
 def test_an_outage_that_did_not_end_is_said_so() -> None:
     run = played(*records.load(), *probes((40, 99)))
     expect(availability.never_down(run, 5), F, "had not ended")

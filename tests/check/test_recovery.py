@@ -140,7 +140,7 @@ def test_a_relapse_counts_where_chance_cannot_explain_it() -> None:
         due = records.due_between(55, until_s)
         return records.changed(down, lambda e: due(e) and next(seen) % every == 0, error="reset")
 
-    few = relapse(80, 14)  # of each flow about 6 in 100, 5 are allowed
+    few = relapse(80, 15)  # of each flow 5 to 8 in 100, 5 are allowed
     expect(recovery.service_recovers(played(*few), 20), I, "too few to tell")
     many = relapse(80, 7)
     expect(recovery.service_recovers(played(*many), 20), F, "requests failed after its return")
@@ -150,6 +150,19 @@ def test_a_service_that_stays_down_is_no_number() -> None:
     down = records.changed(records.load(), records.due_between(33, 99), error="http_503")
     verdict = expect(recovery.service_recovers(played(*down), 20), F, "still failing")
     assert verdict.measured == "never"
+
+
+def test_a_flow_without_followers_hides_no_flow_that_is_broken() -> None:
+    few = records.without(
+        records.load(), lambda e: e.flow == "client_credentials" and e.intended_ns >= at(33)
+    )
+    expect(recovery.service_recovers(played(*few), 20), I, "client_credentials: ")
+    down = records.changed(few, lambda e: e.flow == "refresh" and at(33) <= e.intended_ns < at(99),
+                           error="http_503")  # fmt: skip
+    expect(recovery.service_recovers(played(*down), 20), F, "refresh was still failing")
+    late = records.changed(few, lambda e: e.flow == "refresh" and at(33) <= e.intended_ns < at(60),
+                           error="http_503")  # fmt: skip
+    expect(recovery.service_recovers(played(*late), 20), F, "2 of 3 flows work again")
 
 
 def test_a_recovery_needs_followers() -> None:
