@@ -251,6 +251,15 @@ REVERTERS = {
 }
 
 
+def _known(text: str) -> tuple[Object, Any]:
+    """A recorded change and its way back; None where there is none, or nobody can read it."""
+    try:
+        change = json.loads(text)
+        return change, REVERTERS.get(change["kind"]) if "name" in change else None
+    except (ValueError, TypeError, LookupError):
+        return {"kind": "unreadable"}, None
+
+
 class Reaper:
     """Waits for its run to end or to die; `round` is one look."""
 
@@ -258,6 +267,7 @@ class Reaper:
         self.api, self.run, self.namespace, self.record = api, run, namespace, record
         self.me, self._once = f"reaper of {run}", once
         self._renewed: Any = None
+        self._told: set[str] = set()
         self._since_s = time.monotonic()
 
     def round(self) -> int | None:
@@ -304,11 +314,10 @@ class Reaper:
         changes = dict(sorted((found.get("data") or {}).items(), reverse=True))
         unknown = []
         for key, text in changes.items():
-            change = json.loads(text)
-            way_back = REVERTERS.get(change["kind"])
+            change, way_back = _known(text)
             if way_back is None:
-                unknown.append(f"{change['kind']} {change['name']}")
-            elif any(way_back(self.api, self.run, change) for _ in range(2)):  # act, and look
+                unknown.append(f"{change.get('kind')} {change.get('name', f'entry {key}')}")
+            elif self._reverted(change, way_back):
                 body = {"metadata": {"uid": found["metadata"]["uid"]}, "data": {key: None}}
                 self.api.call("PATCH", "ConfigMap", self.namespace, self.record, body)
                 print(f"reverted {change['kind']} {change['name']}", flush=True)
@@ -322,6 +331,17 @@ class Reaper:
             print(f"no way back from here: {', '.join(unknown)}; acpchaos undo", file=sys.stderr)
             return 1
         return None
+
+    def _reverted(self, change: Object, way_back: Any) -> bool:
+        """Act, and look. A refusal is told once and keeps no other change from being reverted."""
+        try:
+            return any(way_back(self.api, self.run, change) for _ in range(2))
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+            told = f"cannot revert {change['kind']} {change['name']} now: {error}"
+            if told not in self._told:
+                self._told.add(told)
+                print(told, file=sys.stderr, flush=True)
+            return False
 
     def _let_go(self, lease: Object | None) -> None:
         if lease is not None and lease["spec"].get("holderIdentity") == self.me:

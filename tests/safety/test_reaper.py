@@ -158,6 +158,27 @@ def test_what_it_cannot_revert_stays_recorded_and_is_told(
     assert [change["kind"] for change in undo.outstanding().values()] == ["markers"]
 
 
+def test_a_refusal_keeps_no_other_change_from_being_reverted(
+    api: FakeApi, cluster: Cluster, undo: UndoLog
+) -> None:
+    """An older change, one that is refused for a while, and one that nobody can read."""
+    before = target.state(api)
+    cordon(cluster, undo)
+    create(cluster, undo)
+    api.store.forbidden.append("DELETE .*/configmaps/made")
+    garbled = {"data": {"0009": "{"}}
+    cluster.patch("ConfigMap", f"acpchaos-undo-{RUN}", garbled, NAMESPACE)
+    child = reaping.start(api, RUN, once=True)
+    node = "worker-a"
+    eventually("the cordon", lambda: "unschedulable" not in cluster.get("Node", node)["spec"], 20)
+    assert child.poll() is None
+    api.store.forbidden.clear()
+    _, err = child.communicate(timeout=20)
+    assert child.returncode == 1 and "no way back from here: unreadable entry 0009" in err
+    assert err.count("cannot revert created made now: ") == 1
+    assert [name for name in target.left_behind(before, target.state(api)) if "made" in name] == []
+
+
 def test_what_an_operator_did_stays(api: FakeApi, cluster: Cluster, undo: UndoLog) -> None:
     undo.record(changes.cordon(cluster.get("Node", "worker-a")))
     cluster.patch("Node", "worker-a", {"spec": {"unschedulable": True}})
