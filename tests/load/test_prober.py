@@ -1,8 +1,10 @@
 """The prober keeps its cadence, and an outage has two edges in its record."""
 
+import asyncio
 import os
 import signal
 import time
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,14 +13,15 @@ import pytest
 from acpchaos.errors import DeadlinePassed
 from acpchaos.load import prober as probing
 from acpchaos.load.prober import Prober
-from acpchaos.record.events import Gap, Request
-from acpchaos.record.journal import read_journal
+from acpchaos.record.events import ENDPOINT, PROBER, Gap, Request
+from acpchaos.record.journal import Journal, read_journal
 from acpchaos.wait import pause_until
 
 
 def probes(folder, flow="token"):
+    """Of one flow, or of all."""
     found = [e for file in (folder / "events").glob("prober-*") for e in read_journal(file).events]
-    mine = [e for e in found if isinstance(e, Request) and e.flow == flow]
+    mine = [e for e in found if isinstance(e, Request) and flow in ("", e.flow)]
     return sorted(mine, key=lambda e: e.intended_ns)
 
 
@@ -48,7 +51,9 @@ def test_cadence_fresh_connections_and_no_secret(prober, issuer, tmp_path):
     assert all(gap == pytest.approx(0.2e9, abs=2e6) for gap in gaps)
     assert all(e.source == "prober" and e.intended_ns <= e.start_ns <= e.t_ns for e in tokens)
     assert issuer.counts["token"] == len(tokens)
-    assert issuer.connections == len(tokens) + len(keys) + 1  # one to discover
+    every = probes(tmp_path, "")
+    assert {e.flow for e in every} >= {"token", "jwks", "discovery"}
+    assert issuer.connections - len(every) in (1, 2)  # to discover, and to see what is public
     assert "5up3r" not in "".join(f.read_text() for f in (tmp_path / "events").iterdir())
 
 
@@ -89,6 +94,71 @@ def test_a_suspended_prober_says_it_was_blind(prober, tmp_path):
     blind = [e for e in found if isinstance(e, Gap)]
     assert blind and {e.recorder for e in blind} == {"prober"}
     assert max(e.t_ns - e.from_ns for e in blind) > 1.2e9
+
+
+def sources(planned):
+    return {probe.flow: probe.source for probe in planned.probes}
+
+
+def test_every_endpoint_that_keeps_no_trace_is_asked_and_only_what_claims_count_fails_them(
+    issuer, make_profile, tmp_path, monkeypatch
+):
+    profile = make_profile(issuer)
+    assert sources(probing.plan(profile, tmp_path)) == {
+        "token": PROBER, "jwks": PROBER, "discovery": ENDPOINT, "introspect": ENDPOINT,
+    }  # fmt: skip
+    mixed = profile.load.model_copy(update={"mix": {"userinfo": 1}})
+    monkeypatch.setattr(probing, "NOT_PUBLIC", ())
+    wide = sources(probing.plan(profile.model_copy(update={"load": mixed}), tmp_path))
+    assert wide["userinfo"] == wide["alive"] == ENDPOINT
+    assert sources(probing.plan(make_profile(issuer, without=("m2m", "introspect")), tmp_path)) == {
+        "jwks": PROBER, "discovery": ENDPOINT, "alive": ENDPOINT,
+    }  # fmt: skip
+
+
+def probed(planned, folder, monkeypatch, enough):
+    """All events of the plan's probes in this process until there are `enough`; each may take its
+    time."""
+    monkeypatch.setattr(probing, "TIMEOUT_S", 30.0)
+
+    async def until_enough():
+        stop = asyncio.Event()
+        with Journal(folder / "events" / "prober-1.ndjson") as journal:
+            running = asyncio.create_task(probing.probe_all(planned, journal, stop))
+            async with asyncio.timeout(60):
+                while not enough(Counter(e.flow for e in probes(folder, ""))):
+                    await asyncio.sleep(0.1)
+            stop.set()
+            await running
+
+    (folder / "events").mkdir()
+    asyncio.run(until_enough())
+
+
+@pytest.mark.parametrize("lying", [False, True])
+def test_introspection_and_userinfo_are_asked_about_the_last_token(
+    issuer, make_profile, tmp_path, monkeypatch, lying
+):
+    profile = make_profile(issuer)
+    mixed = profile.load.model_copy(update={"mix": {"userinfo": 1}})
+    planned = probing.plan(profile.model_copy(update={"load": mixed}), tmp_path)
+    issuer.lying = lying
+    probed(planned, tmp_path, monkeypatch, lambda n: n["introspect"] > 1 and n["userinfo"] > 1)
+    introspected, opened = probes(tmp_path, "introspect"), probes(tmp_path, "userinfo")
+    assert {e.error for e in introspected} == {"bad_body" if lying else ""}
+    assert {e.error for e in opened} == {""} and {e.source for e in opened} == {ENDPOINT}
+    first_ns = min(e.t_ns for e in probes(tmp_path))
+    assert all(e.start_ns >= first_ns for e in introspected + opened), "no token, no question"
+    written = "".join(file.read_text() for file in (tmp_path / "events").iterdir())
+    assert issuer.issued and not any(token in written for token in issuer.issued)
+
+
+def test_without_a_token_nothing_is_asked_about_one(issuer, make_profile, tmp_path, monkeypatch):
+    planned = probing.plan(make_profile(issuer), tmp_path)
+    issuer.unavailable = True
+    probed(planned, tmp_path, monkeypatch, lambda n: n["token"] > 3 and n["jwks"] > 1)
+    assert {e.error for e in probes(tmp_path)} == {"http_503"}
+    assert probes(tmp_path, "introspect") == []
 
 
 def test_no_discovery_document_is_told_as_what_was_awaited(

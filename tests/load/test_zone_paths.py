@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from acpchaos.load import prober
-from acpchaos.load.prober import ZONE_PATH, Probe
-from acpchaos.record.events import Clock, Request
+from acpchaos.load.prober import Probe
+from acpchaos.record.events import ZONE_PATH, Clock, Request
 from acpchaos.record.journal import Journal, read_journal
 from acpchaos.target import oidc
 from acpchaos.target.client_auth import Account
