@@ -5,6 +5,7 @@ Locust. llhttp parses (through httptools, see pyproject.toml). What it leaves ou
 purpose: it follows no redirect, keeps no cookie, and never sends a request twice.
 """
 
+import contextlib
 import functools
 import socket
 import ssl
@@ -37,16 +38,16 @@ class Trust:
 
 
 class Headers(Mapping[str, str]):
-    """Names in lower case, repeated ones joined by line ends, since cookies contain commas.
-    Folded when first asked, as most answers are judged by status and body."""
+    """Names in lower case, repeated ones joined by line ends, since cookies contain commas. Read
+    when first asked, from what came, as most answers are judged by status and body."""
 
-    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
-        self._raw = raw
+    def __init__(self, came: bytes | bytearray) -> None:
+        self._came = came
 
     @functools.cached_property
     def _folded(self) -> dict[str, str]:
         together: dict[str, list[str]] = {}
-        for name, value in self._raw:
+        for name, value in _Lines(self._came).found:
             together.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         return {name: "\n".join(values) for name, values in together.items()}
 
@@ -60,8 +61,31 @@ class Headers(Mapping[str, str]):
         return len(self._folded)
 
 
+class _Lines:
+    """The header lines of the answer in what came: not of interim answers before it, nor what may
+    follow its body; the `on_` methods are the parser's."""
+
+    def __init__(self, came: bytes | bytearray) -> None:
+        self.found: list[tuple[bytes, bytes]] = []
+        self._headed = False
+        self._parser = HttpResponseParser(self)
+        with contextlib.suppress(HttpParserError, HttpParserUpgrade):  # of what comes after them
+            self._parser.feed_data(came)
+        del self._parser  # it holds this, and this holds it
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._headed:
+            self.found.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._headed = self._headed or self._parser.get_status_code() >= 200
+        if not self._headed:
+            self.found.clear()
+
+
 class Connection:
-    """One connection and the answer under way on it; the `on_` methods are the parser's."""
+    """One connection and the answer under way on it; the `on_` methods are the parser's, which
+    reads and checks all headers, but hands none over: see Headers."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
@@ -71,13 +95,13 @@ class Connection:
         self._clear()
 
     def _clear(self) -> None:
-        self._raw: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._size, self.status, self._whole = 0, 0, False
 
     def exchange(self, request: bytes, timeout_s: float) -> Answer:
         """Send it and wait for the whole answer, together at most `timeout_s`."""
         self._clear()
+        self._head = bytearray()  # all that came up to the body, and often beyond
         self.reusable = False  # until the answer is whole
         wire = self.wire
         wire.deadline_s = time.monotonic() + timeout_s
@@ -86,9 +110,12 @@ class Connection:
             if not (data := wire.receive()):
                 self._ended()
                 break
+            if self.status < 200:
+                self._head += data
             self._feed(data)
         wire.deadline_s = NEVER
-        return Answer(self.status, Headers(self._raw), self._decoded())
+        headers = Headers(self._head)
+        return Answer(self.status, headers, self._decoded(headers))
 
     def _feed(self, data: bytes | memoryview) -> None:
         try:
@@ -100,25 +127,21 @@ class Connection:
 
     def _ended(self) -> None:
         """The peer closed: right only where that is how the body ends."""
-        names = {name.lower() for name, _ in self._raw}
-        if not self.status or names & {b"content-length", b"transfer-encoding"}:
+        framed = Headers(self._head).keys() & {"content-length", "transfer-encoding"}
+        if not self.status or framed:
             raise ConnectionResetError("closed before the answer was whole")
         if self.status < 200:
             raise ConnectionResetError("closed after an interim answer")
 
-    def _decoded(self) -> bytes:
+    def _decoded(self, headers: Headers) -> bytes:
         body = b"".join(self._body)
-        for name, value in self._raw:
-            if len(name) == 16 and name.lower() == b"content-encoding":
-                return _inflated(body, value.strip().lower())
-        return body
+        if b"content-encoding" not in self._head.lower():  # which is sooner known than what it is
+            return body
+        return _inflated(body, headers.get("content-encoding", "").strip().lower())
 
     def on_message_begin(self) -> None:
         if self._whole:
             raise Malformed("an answer that nobody asked for")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._raw.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
@@ -266,11 +289,11 @@ def _place(url: str) -> tuple[Origin, str, str]:
     return (parts.scheme, parts.hostname, port), host, quoted
 
 
-def _inflated(body: bytes, encoding: bytes) -> bytes:
+def _inflated(body: bytes, encoding: str) -> bytes:
     """A compressed body; Malformed when it is not, or not whole."""
-    if encoding in (b"", b"identity") or not body:
+    if encoding in ("", "identity") or not body:
         return body
-    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+    if encoding not in ("gzip", "x-gzip", "deflate"):
         raise Malformed(f"the body has an encoding that was not offered: {encoding!r}")
     inflating = zlib.decompressobj(wbits=47)  # gzip or zlib, as its head says
     try:

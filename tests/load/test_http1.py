@@ -186,6 +186,14 @@ def test_headers_are_folded_by_name_and_redirects_are_not_followed():
     assert headers["set-cookie"] == "a=1; Expires=Wed, 01 Jan 2031\nb=2"
 
 
+def test_headers_are_those_of_the_answer_and_of_nothing_else():
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    for reply in (hints + CHUNKED, [hints, 0.1, CHUNKED], CHUNKED + OK):
+        with Script([reply]) as server:
+            ((_, headers, body, _),) = ask(server.url)
+        assert (headers, body) == ({"transfer-encoding": "chunked", "trailer": "X"}, "abcde")
+
+
 def test_what_is_sent_is_what_was_asked_for():
     with Script([OK, OK]) as server:
         url = server.url + "p a?q=ü&r=%20#part"
