@@ -5,7 +5,7 @@ reading that physics forbids, load really flowing before and while it lasted, no
 meanwhile, all changes undone. It must not know what the run's claims are.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -43,9 +43,16 @@ def by_question(run: Run) -> dict[str, list[str]]:
 
 
 def left_changed(run: Run) -> list[str]:
-    """Changes whose undo was not verified: the target is dirty."""
-    states = {undo.change: undo.state for undo in run.of(Undo)}
-    return [f"{change} ({state})" for change, state in states.items() if state != "verified"]
+    """Changes whose undo was not verified: the target is dirty. Two changes may bear one name, so
+    each of them needs a word of its own."""
+    states: defaultdict[str, list[str]] = defaultdict(list)
+    for undo in run.of(Undo):
+        states[undo.change].append(undo.state)
+    return [
+        f"{change} ({'recorded' if told[-1] == 'verified' else told[-1]})"
+        for change, told in states.items()
+        if told[-1] != "verified" or told.count("recorded") > told.count("verified")
+    ]
 
 
 def unwell_after(run: Run) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from golden import records
+from golden.records import at
 
 from acpchaos.check.judge import encode, judge, rejudge
 from acpchaos.check.verdict import Outcome, merge
@@ -65,6 +66,20 @@ def reasons(run: Run) -> str:
     judged = judge(run)
     assert {claim.verdict.outcome for claim in judged} == {I}
     return " ".join((judged[0].verdict.why, *judged[0].verdict.evidence))
+
+
+def test_of_two_changes_of_one_name_each_must_be_taken_back() -> None:
+    """One failed, and then its namesake was reverted."""
+    twice = [
+        Undo(t_ns=at(second), change="object acp", state=state)
+        for second, state in ((31, "recorded"), (32, "recorded"), (50, "failed"), (51, "verified"))
+    ]
+    judged = judge(records.run_of([*records.good_events(), *twice]))
+    assert {claim.verdict.outcome for claim in judged} == {D}
+    assert "object acp (recorded)" in judged[0].verdict.why
+    again = Undo(t_ns=at(52), change="object acp", state="verified")
+    judged = judge(records.run_of([*records.good_events(), *twice, again]))
+    assert D not in {claim.verdict.outcome for claim in judged}
 
 
 def test_an_empty_record_decides_nothing() -> None:
