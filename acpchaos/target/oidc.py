@@ -109,9 +109,14 @@ def error_class(
 
 
 def encoded(form: Mapping[str, str]) -> bytes:
-    """The form as a body; tokens and names, which need no quoting, are not looked at letter by
-    letter."""
-    return "&".join(f"{_quoted(name)}={_quoted(form[name])}" for name in form).encode()
+    """The form as a body. Many are sent again and again; tokens and names, which need no quoting,
+    are not looked at letter by letter."""
+    return _encoded(tuple(form.items()))
+
+
+@functools.lru_cache(maxsize=64)
+def _encoded(items: tuple[tuple[str, str], ...]) -> bytes:
+    return "&".join([f"{_quoted(name)}={_quoted(value)}" for name, value in items]).encode()
 
 
 def _quoted(text: str) -> str:
