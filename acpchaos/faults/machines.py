@@ -25,6 +25,7 @@ Change = dict[str, Any]
 KIND = "node-machine"
 SCRIPT = Path(extension_call.__file__)
 CALL_S = 180.0  # some extensions wait until the machine is off
+OFF_S = 90.0  # an orderly shutdown, which takes a minute or so, comes before its node falls silent
 ARMED_S = 30.0
 BACK_S = 300.0  # from the call until its node is ready: boot, kubelet, network
 AGAIN_S = 15.0  # a machine that is still going off cannot be switched on yet

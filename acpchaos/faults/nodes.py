@@ -95,7 +95,7 @@ class MachineOff(Expiring):
     """Power off: a node's machine is switched off by the extension that the profile names."""
 
     name: ClassVar[str] = "node_machine_off"
-    takes_s: ClassVar[float] = machines.CALL_S
+    takes_s: ClassVar[float] = machines.CALL_S + machines.OFF_S
 
     def __init__(self, session: Session, scope: Scope, *rest: Any) -> None:
         super().__init__(session, scope, *rest)
@@ -137,7 +137,8 @@ class MachineOff(Expiring):
     def witness(self) -> Sight:
         return awaited(
             f"{', '.join(self.nodes)} to be lost",
-            lambda: witness_nodes.silent_nodes(self.cluster, sorted(self.nodes)), NOTICE_S,
+            lambda: witness_nodes.silent_nodes(self.cluster, sorted(self.nodes)),
+            NOTICE_S + machines.OFF_S,
         )  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def cloud(
         monkeypatch.setenv(name, value)
     for place, name, number in (
         (nodes, "NOTICE_S", 3.0), (node_fault, "STRIKE_S", 120.0), (witness_nodes, "STILL_S", 0.2),
-        (machines, "AGAIN_S", 0.2), (machines, "BACK_S", 8.0),
+        (machines, "AGAIN_S", 0.2), (machines, "BACK_S", 8.0), (machines, "OFF_S", 0.0),
     ):  # fmt: skip
         monkeypatch.setattr(place, name, number)
     monkeypatch.setattr("acpchaos.faults.undo.VERIFY_S", 10.0)
