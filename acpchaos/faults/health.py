@@ -41,14 +41,18 @@ def look(cluster: Cluster, profile: Profile, what: str) -> Part:
 def settle(
     cluster: Cluster, profile: Profile, names: Iterable[str], budget_s: float
 ) -> dict[str, Part]:
-    """Look until all named parts are healthy or `budget_s` is over; each part's last look."""
+    """Look until all named parts are healthy in one round or `budget_s` is over; each part's last
+    look. One that was well a while ago may have failed since."""
     seen: dict[str, Part] = {}
     wanted = tuple(names)
 
     def whole() -> bool:
-        for name in wanted:
-            if name not in seen or not seen[name].ok:
-                seen[name] = look(cluster, profile, name)
+        unwell = [name for name in wanted if name not in seen or not seen[name].ok]
+        seen.update({name: look(cluster, profile, name) for name in unwell})
+        if not all(part.ok for part in seen.values()):
+            return False
+        older = [name for name in wanted if name not in unwell]
+        seen.update({name: look(cluster, profile, name) for name in older})
         return all(part.ok for part in seen.values())
 
     with suppress(DeadlinePassed):  # the last looks tell what was not healthy
