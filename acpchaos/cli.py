@@ -4,24 +4,41 @@ Room: door. It must not decide anything; it turns words into calls and errors in
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from acpchaos.errors import AcpchaosError
+from acpchaos.errors import EXIT_USAGE, AcpchaosError
 from lab.cli import lab
 
 
 class _Group(click.Group):
     """Prints expected errors as they are meant to be read; usage errors end with 4."""
 
+    def make_context(self, *words: Any, **more: Any) -> click.Context:
+        with _usage():
+            return super().make_context(*words, **more)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with _usage():
+                return super().invoke(ctx)
         except AcpchaosError as error:
             click.echo(f"acpchaos: {error}", err=True)
             ctx.exit(error.exit_code)
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Click's own usage errors end with 4, too; its 2 is no exit code of ours."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.exit_code = EXIT_USAGE
+        raise
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

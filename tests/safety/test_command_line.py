@@ -71,3 +71,15 @@ def test_a_worker_process_plays_nothing() -> None:
     config.workerinput = {}  # type: ignore[attr-defined]
     with pytest.raises(pytest.UsageError, match="serial by design"):
         plugin.pytest_collection_modifyitems(config, [item])  # type: ignore[arg-type, list-item]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--nonsense"], ["nonsense"], ["check"], ["plan", "no-such-file.yaml"],
+        ["rbac", "--account", "no-namespace"], ["lab", "up", "--size", "enormous"],
+    ],
+)  # fmt: skip
+def test_usage_ends_with_4(argv: list[str]) -> None:
+    done = CliRunner().invoke(main, argv)
+    assert done.exit_code == 4 and "Usage: " in done.output
