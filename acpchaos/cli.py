@@ -37,7 +37,7 @@ def _usage() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        error.exit_code = EXIT_USAGE
+        error.exit_code = EXIT_USAGE  # type: ignore[misc]  # read from the instance
         raise
 
 
