@@ -250,3 +250,35 @@ def test_what_manifests_show_fails_although_the_namespace_is_not_among_them() ->
     context(snapshot)["seccompProfile"] = {"type": "Unconfined"}
     where = f"{CONTAINER}.securityContext.seccompProfile"
     fails(snapshot, "HARD-37", f"{MAIN} container acp", where)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "place"),
+    [
+        ("hostPID", True, "hostPID"), ("hostIPC", True, "hostIPC"),
+        ("volumes", [{"name": "x", "hostPath": {"path": "/"}}], "volumes[0].hostPath"),
+        ("securityContext", {"fsGroup": 1, "seccompProfile": {"type": "RuntimeDefault"},
+                             "sysctls": [{"name": "kernel.msgmax", "value": "1"}]},
+         "securityContext.sysctls[0].name"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+def test_what_the_level_would_not_admit_again_fails(
+    level: str, field: str, value: object, place: str
+) -> None:
+    snapshot = with_policy(installation(), pod_security=level)
+    pod_spec(snapshot, "acp-workers")[field] = value
+    where = f"Deployment {ACP}/acp-workers"
+    found = fails(snapshot, "HARD-37", where, f"{POD}.{place}")
+    assert "/spec/template/spec/" in found.remedy
+
+
+def test_the_strict_level_admits_fewer_volumes_and_both_a_plain_proc_only() -> None:
+    loose = with_policy(installation(), pod_security="baseline")
+    pod_spec(loose)["volumes"] = [{"name": "x", "nfs": {}}, {"name": "y", "emptyDir": {}}]
+    pod_spec(loose)["securityContext"]["sysctls"] = [{"name": "net.ipv4.tcp_syncookies"}]
+    passes(loose, "HARD-37")
+    fails(with_policy(loose, pod_security="restricted"), "HARD-37", MAIN, f"{POD}.volumes[0].nfs")
+    context(loose)["procMount"] = "Unmasked"
+    place = f"{CONTAINER}.securityContext.procMount"
+    fails(loose, "HARD-37", f"{MAIN} container acp", place, "Unmasked")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from acpchaos.check.posture.objects import pointer
 from acpchaos.check.posture.parts import Part, joined
 from acpchaos.check.posture.rule import Finding, Judgement, NotHere, Unreadable, rule
 from acpchaos.check.posture.view import Container, Pods, View, containers
@@ -18,6 +19,17 @@ _CAPABILITIES = "drop [ALL], add none"
 LEVELS = ("privileged", "baseline", "restricted")  # in rising strictness
 ENFORCE = "pod-security.kubernetes.io/enforce"
 _CONFINED = ("RuntimeDefault", "Localhost")
+# Kubernetes pod security standards: kinds of volumes of level restricted, sysctls of level baseline
+_VOLUMES = {
+    "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim",
+    "projected", "secret",
+}  # fmt: skip
+_SYSCTLS = {
+    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.tcp_syncookies", "net.ipv4.ping_group_range", "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+}  # fmt: skip
 _POD = "the pod's or container's securityContext"
 
 
@@ -70,7 +82,7 @@ _WANTED = {
     "fsGroup": "65535", "runAsGroup": "65535", "runAsUser": "65535", "runAsNonRoot": "true",
     "readOnlyRootFilesystem": "true", "allowPrivilegeEscalation": "false",
     "capabilities": "{drop: [ALL]}", "privileged": "false",
-    "seccompProfile": "{type: RuntimeDefault}",
+    "seccompProfile": "{type: RuntimeDefault}", "procMount": "Default",
 }  # fmt: skip
 
 
@@ -208,9 +220,10 @@ def neighbours(view: View) -> Judgement:
 @rule(
     "HARD-37",
     evidence=f"label {ENFORCE} of the namespaces of ACP and its functions; seccompProfile of every "
-    "pod and container in them",
-    passes="the level is posture.pod_security or stricter, and each container is confined by "
-    "RuntimeDefault or Localhost",
+    "pod and container in them; kinds of volumes, hostPID, hostIPC, sysctls and procMount",
+    passes="the level is posture.pod_security or stricter, each container is confined by "
+    "RuntimeDefault or Localhost, and the pods keep to what that level admits: one that was there "
+    "before the label goes on running, and is refused at its next start",
     source="vendor document, hardening, security context: further policies; Kubernetes pod "
     "security standards",
     remedy=f"kubectl label namespace NAMESPACE {ENFORCE}=restricted",
@@ -221,7 +234,36 @@ def pod_security(view: View) -> Judgement:
         _wrong, _every(view), "seccompProfile", "RuntimeDefault or Localhost", _confined,
         pod_level=True,
     )  # fmt: skip
-    return joined([*(partial(_enforced, view, each) for each in namespaces), profiles])
+    admitted = [partial(_admitted, pods, view.policy.pod_security) for pods in _every(view)]
+    return joined([*(partial(_enforced, view, each) for each in namespaces), profiles, *admitted])
+
+
+def _admitted(pods: Pods, level: str) -> Judgement:
+    """What the level forbids a pod and no other row looks at."""
+    findings = [
+        _refused(pods, key, "true", "false") for key in ("hostPID", "hostIPC") if pods.spec.get(key)
+    ]
+    for at, volume in enumerate(pods.spec.get("volumes") or []):
+        for kind in volume.keys() - {"name"}:
+            if kind == "hostPath" or (level == "restricted" and kind not in _VOLUMES):
+                findings.append(_refused(pods, f"volumes[{at}].{kind}", "a volume", "none of it"))
+    sysctls = (pods.spec.get("securityContext") or {}).get("sysctls") or []
+    for at, each in enumerate(sysctls):
+        if each.get("name") not in _SYSCTLS:
+            field = f"securityContext.sysctls[{at}].name"
+            findings.append(_refused(pods, field, str(each.get("name")), "a harmless one"))
+    mount = partial(_wrong, [pods], "procMount", "Default", _plain_proc, pod_level=False)
+    return joined([partial(Judgement, findings=tuple(findings), read=(str(pods),)), mount])
+
+
+def _refused(pods: Pods, field: str, saw: str, want: str) -> Finding:
+    path = f"{pods.path}.{field}"
+    remedy = f'[{{"op": "remove", "path": "{pointer(path)}"}}]'
+    return Finding(object=str(pods), field=path, saw=saw, want=want, remedy=remedy)
+
+
+def _plain_proc(value: Any) -> bool:
+    return value in (None, "Default")
 
 
 def _confined(value: Any) -> bool:
