@@ -10,6 +10,7 @@ from locust import FastHttpUser, User, constant, events, task  # isort: skip  (m
 
 import contextlib
 import functools
+import gc
 import os
 import socket
 import ssl
@@ -21,6 +22,7 @@ from typing import Any
 import geventhttpclient.client
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, FastHttpSession
+from locust.exception import RescheduleTaskImmediately
 
 from acpchaos.errors import EXIT_USAGE, UsageError
 from acpchaos.load.http1 import Client, Trust
@@ -56,6 +58,8 @@ def begin(environment, **_):
     """Start to offer in each process that has users; the master has none."""
     if type(environment.runner).__name__ != "MasterRunner":
         state.pop("ends", None)
+        gc.collect()
+        gc.freeze()  # no pause of the collector looks through all that was imported
         offer.begin(take_over(os.environ, environment.host or ""))
 
 
@@ -99,7 +103,8 @@ class FlowUser(User):
 
     @task
     def next_arrival(self) -> None:
-        """One flow."""
+        """One flow. After one that went well Locust need not let others go first: it has waited
+        for its answers, and they had their turn."""
         if (arrival := offer.take(wait_s=1.0)) is None:
             return
         self.intended_ns, self.flow = arrival
@@ -107,6 +112,7 @@ class FlowUser(User):
         self.session = f"{offer.writer}-{FlowUser.sessions}"
         with contextlib.suppress(StepFailed):  # its failed step is recorded
             FLOWS[self.flow](self)
+            raise RescheduleTaskImmediately
 
     def send(
         self, step: str, method: str, url: str, *, form: Mapping[str, str] | None = None,
