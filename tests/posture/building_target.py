@@ -7,6 +7,7 @@ from fake_api import scene
 from fake_api.server import FakeApi
 
 from acpchaos.posture.probes import network
+from acpchaos.posture.probes.attempts import Attempt, Place
 from acpchaos.target.profile import Profile, load_profile
 
 FAAS, NETPOL = "acp-faas", "networkpolicies"
@@ -148,6 +149,11 @@ def _furnish(api: FakeApi, faas: bool) -> None:
             "metadata": meta, "spec": {"containers": [{"name": "node"}], "nodeName": "worker-a"},
             "status": {"phase": "Running", "podIP": "10.244.9.9", "hostIP": "10.9.0.97"},
         })  # fmt: skip
+
+
+def shut(tried: list[Place]) -> list[Attempt]:
+    """From outside nobody listens at any address of the scene, and nothing leaves this machine."""
+    return [Attempt(place, "refused") for place in tried]
 
 
 def quiet(_: str) -> None:

@@ -29,7 +29,7 @@ from lab.kindconfig import write_control_plane_files
 from lab.paths import State
 from posture import kill_matrix_lab
 from posture.building_lab import ACP, hardened
-from posture.building_target import Network, profile_of
+from posture.building_target import Network, profile_of, shut
 from posture.kill_matrix_lab import outcomes, play
 from posture.kill_matrix_lab_changes import ENCRYPTION, Lab, _ways_back, make
 from posture.kill_matrix_lab_look import AT_REST, NETWORK, OF_ROW, Look, _asking, _probes
@@ -254,6 +254,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "DENY_S", 0.3)
     monkeypatch.setattr(scratch, "START_S", 0.6)
     monkeypatch.setattr(scratch, "LOOK_S", 0.05)
+    monkeypatch.setattr("acpchaos.posture.probes.published.from_here", shut)
 
 
 @pytest.mark.usefixtures("_fast")

@@ -9,7 +9,6 @@ from fake_api.server import FakeApi
 from acpchaos.errors import GuardRefused, TargetLeftDirty
 from acpchaos.posture import probes
 from acpchaos.posture.probes import attempts, network, published, scratch
-from acpchaos.posture.probes.attempts import Attempt, Place
 from acpchaos.posture.probes.scratch import (
     LABEL,
     Image,
@@ -22,7 +21,7 @@ from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock
 from acpchaos.target.profile import Profile
 
-from .building_target import Network, profile_of, quiet
+from .building_target import Network, profile_of, quiet, shut
 
 HOME = scene.NAMESPACE
 
@@ -35,11 +34,6 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch, "LOOK_S", 0.05)
     monkeypatch.setattr(scratch, "GONE_S", 2.0)
     monkeypatch.setattr(published, "from_here", shut)
-
-
-def shut(tried: list[Place]) -> list[Attempt]:
-    """Nobody listens at any address of the scene, and nothing leaves this machine."""
-    return [Attempt(place, "refused") for place in tried]
 
 
 @pytest.fixture
