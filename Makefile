@@ -37,7 +37,7 @@ hardening: setup ## the 53 hardening rows on TARGET, probes allowed
 	$(BIN)/pytest suites/test_hardening.py --chaos-target $(TARGET) --chaos-allow-probes --chaos-reports $(REPORTS)
 
 SAFETY ?=
-safety: setup ## proofs that nothing is left changed, without a cluster; SAFETY="--r6 1000 --r9 1000 --r10 100000"
+safety: setup ## proofs that nothing is left changed, without a cluster; SAFETY="--full" or "--only R6 --r6 1000"
 	@cd tests && ../$(BIN)/python -m safety.matrix $(SAFETY)
 
 safety-lab: setup ## R6, R12 and rights on the lab, by its own audit log; SAFETY="--r6 50"

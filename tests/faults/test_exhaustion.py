@@ -28,23 +28,24 @@ LOGIN = [{"name": USER, "value": "standby"}, {"name": PASSWORD, "valueFrom": REF
 class Server:
     """A leader with 100 connections, 3 of them reserved; `takes` is what the holding pod gets."""
 
-    def __init__(self, api: FakeApi, stores: Stores) -> None:
+    def __init__(self, api: FakeApi, stores: Stores, what: str = "sql") -> None:
         self.api, self.stores, self.takes, self.others = api, stores, 100, 10
-        self.host, self.broken = "", ""
+        self.host, self.broken, self.what = "", "", what
+        self.name = "postgresql" if what == "sql" else "timescaledb"
         with api.store.lock:
             for pod in api.store.items("pods", NAMESPACE, "", ""):
-                if pod["metadata"]["name"].startswith("postgresql"):
-                    container = {"name": "postgresql", "image": "lab/stores:1", "env": LOGIN}
+                if pod["metadata"]["name"].startswith(self.name):
+                    container = {"name": self.name, "image": "lab/stores:1", "env": LOGIN}
                     pod["spec"]["containers"] = [container]
         api.on_exec = self.answer
 
     def used(self) -> int:
         with self.api.store.lock:
-            found = self.api.store.objects.get(("pods", NAMESPACE, "acpchaos-hold-sql"))
+            found = self.api.store.objects.get(("pods", NAMESPACE, f"acpchaos-hold-{self.what}"))
         if found is None or found["status"].get("phase") != "Running":
             return self.others
         words = {e["name"]: e.get("value") for e in found["spec"]["containers"][0]["env"]}
-        leader = self.api.store.get(("pods", NAMESPACE, "postgresql-0"))["status"]["podIP"]
+        leader = self.api.store.get(("pods", NAMESPACE, f"{self.name}-0"))["status"]["podIP"]
         mine = min(self.takes, int(words["MOST"])) if words["PGHOST"] == leader else 0
         return min(97, self.others + mine)
 

@@ -49,6 +49,10 @@ def profile_path(profile_path: Path) -> Path:
 
 @pytest.fixture
 def network(api: FakeApi, stores: Stores) -> Network:
+    return spread(api, stores)
+
+
+def spread(api: FakeApi, stores: Stores) -> Network:
     """One pod of each store and of ACP on each worker, the Redis ones in pairs."""
     network = Network(api, stores)
     with api.store.lock:

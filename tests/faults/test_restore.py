@@ -43,6 +43,11 @@ class Stores:
 
 @pytest.fixture
 def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
+    return faked(monkeypatch)
+
+
+def faked(patch: pytest.MonkeyPatch) -> Stores:
+    """The fault and its drill ask these stores from now on."""
     fake = Stores()
     places = tuple(
         Place(repo=n, endpoint=f"e{n}", bucket=f"b{n}", cipher="aes-256-cbc") for n in (1, 2)
@@ -52,18 +57,18 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
         "places": lambda *_: places, "back_up": fake.back_up, "verify": lambda *_: "ok",
         "read_raw": lambda *_: raw,
     }.items():  # fmt: skip
-        monkeypatch.setattr(restore.backup, name, function)
+        patch.setattr(restore.backup, name, function)
     for name, function in {
         "fingerprints": fake.fingerprints, "markers": fake.markers, "damage_marker": fake.damage,
         "write_marker": lambda run, pod, box, mark: fake.marks.add(mark),
         "drop_markers": lambda *_: fake.marks.clear(),
     }.items():  # fmt: skip
-        monkeypatch.setattr(restore.postgres, name, function)
-    monkeypatch.setattr(restore, "REPLICATED_S", 0.2)
-    monkeypatch.setattr(Drill, "restore", restored)
-    monkeypatch.setattr(Drill, "fingerprints", lambda self: {"t": Fingerprint(1, "x")})
-    monkeypatch.setattr(Drill, "start_acp", started)
-    monkeypatch.setattr(
+        patch.setattr(restore.postgres, name, function)
+    patch.setattr(restore, "REPLICATED_S", 0.2)
+    patch.setattr(Drill, "restore", restored)
+    patch.setattr(Drill, "fingerprints", lambda self: {"t": Fingerprint(1, "x")})
+    patch.setattr(Drill, "start_acp", started)
+    patch.setattr(
         Drill, "ask_token", lambda self, name, secret: Served(served=True, saw=f"{name} {secret}")
     )
     return fake
@@ -80,6 +85,11 @@ def started(self: Drill, budget_s: float, *, wrong_key: bool = False) -> str:
 @pytest.fixture
 def able(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setenv("M2M", "s3cret")
+    return able_to(session)
+
+
+def able_to(session: Session) -> Session:
+    """The same session; its profile has backups and a client for the drill."""
     profile = session.profile
     experiments = profile.experiments.model_copy(update={"backup": True, "may_disrupt": ("sql",)})
     m2m = Client(id="load-m2m", secret="env:M2M")

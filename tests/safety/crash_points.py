@@ -3,7 +3,7 @@ process then undoes the run, and nothing of it is left."""
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,9 @@ from fake_api import scene
 from fake_api.server import FakeApi
 from faults.cases import CASES, allowing_all
 
+from acpchaos.errors import AcpchaosError
+from acpchaos.faults import catalogue_docs
+from acpchaos.faults.catalogue import ENTRIES
 from acpchaos.faults.fault import Act, Fault
 from acpchaos.faults.pods import PodLoss
 from acpchaos.faults.redis_wipe import RedisWipe
@@ -33,7 +36,8 @@ from safety.mortal import (
     MortalMutations,
     mortal_commands,
 )
-from safety.scenes import SCENES, Inside, nothing
+from safety.place import Place, Scene, larger, plain
+from safety.scenes import SCENES
 
 Make = Callable[[Session], Fault]
 FAULTS: dict[str, Make] = {
@@ -41,12 +45,12 @@ FAULTS: dict[str, Make] = {
     "zone_drain": lambda session: ZoneDrain(session, "zone-a", 0, 20.0, 0.2, 20.0),
     "redis_wipe": lambda session: RedisWipe(session, 20.0),
 }
-# the rest of the catalogue, on the larger scene and with all consents
-CATALOGUE: dict[str, Make] = {
-    name: lambda session, build=case.build: build(allowing_all(session))  # type: ignore[misc]
+# the rest of the catalogue: on the larger scene and with all consents, or on scenes of their own
+CATALOGUE: dict[str, Scene] = {
+    name: Scene(lambda s, build=case.build: build(allowing_all(s)), larger)  # type: ignore[misc]
     for name, case in CASES.items()
     if name not in FAULTS
-} | {name: each.make for name, each in SCENES.items()}
+} | SCENES
 RUN = "run-1"
 
 
@@ -58,6 +62,14 @@ class Tally:
     dirty: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+
+
+def never_crashed() -> list[str]:
+    """Faults of the catalogue that this enumeration does not know."""
+    with tempfile.TemporaryDirectory() as folder:
+        session = catalogue_docs.nowhere(Path(folder))
+        every = {entry.build(session).name for entry in ENTRIES}
+    return sorted(every - FAULTS.keys() - CATALOGUE.keys())
 
 
 def die(api: FakeApi, profile: Profile, folder: Path, make: Make, at: int | None) -> Fate:
@@ -91,45 +103,46 @@ def _live(
     mutations.close()
 
 
-def enumerate_crashes(name: str, every: int = 1) -> Tally:
-    """Die at every step of this fault (or every n-th), then undo, and compare with before."""
+def enumerate_crashes(name: str, every: int = 1, only: str = "") -> Tally:
+    """Die at every step of this fault (or every n-th, or those that begin with `only`), then undo,
+    and compare with before."""
     tally = Tally()
-    make = FAULTS.get(name) or CATALOGUE[name]
-    with _scene() as (api, profile, folder, patch):
-        _prepare(name, api, patch)
-        whole = die(api, profile, folder / "whole", make, None)
+    make, prepare, begin = CATALOGUE.get(name) or Scene(FAULTS[name], plain)
+    with _place() as (place, profile):
+        api, profile = place.api, begin(profile, place)
+        prepare(place)
+        whole = die(api, profile, place.folder / "whole", make, None)
         for at in range(0, len(whole.steps), every):
-            inside = _prepare(name, api, patch)
+            if not whole.steps[at].startswith(only):
+                continue
+            place.ends.close()
+            inside = prepare(place)
             before = target.state(api)
-            home = folder / str(at)
+            home = place.folder / str(at)
             fate = die(api, profile, home, make, at)
             if not fate.dead:  # an eviction was not asked again this time: the run was shorter
                 continue
             tally.points += 1
-            _restart(api, profile, home)
-            left = target.left_behind(before, target.state(api)) + inside()
+            left = _restart(api, profile, home)
+            left += target.left_behind(before, target.state(api)) + inside()
             _add(tally.dirty, at, fate, left)
             _add(tally.unmatched, at, fate, target.unmatched(api, home / "mutations.ndjson"))
             _add(tally.broken, at, fate, _broken(home))
     return tally
 
 
-def _prepare(name: str, api: FakeApi, patch: pytest.MonkeyPatch) -> Inside:
-    """The fault's scene as new; what is returned tells of changes left inside a store."""
-    if name in SCENES:
-        return SCENES[name].prepare(api, patch)
-    (target.fresh if name in FAULTS else target.fresh_and_whole)(api)
-    return nothing
-
-
 def _add(to: list[str], at: int, fate: Fate, found: list[str]) -> None:
     to += [f"{at} {fate.where}: {each}" for each in found]
 
 
-def _restart(api: FakeApi, profile: Profile, home: Path) -> None:
-    """What `acpchaos undo` does, in a process that knows nothing of the dead one."""
+def _restart(api: FakeApi, profile: Profile, home: Path) -> list[str]:
+    """What `acpchaos undo` does, in a process that knows nothing of the dead one; why it failed."""
     with Mutations(home / "mutations.ndjson") as mutations:
-        undo_run(profile, "all", Cluster.from_profile(profile), None, lambda run: mutations)
+        try:
+            undo_run(profile, "all", Cluster.from_profile(profile), None, lambda run: mutations)
+        except AcpchaosError as error:
+            return [f"undo: {error.seen}"]
+    return []
 
 
 def _broken(home: Path) -> list[str]:
@@ -141,14 +154,14 @@ def _broken(home: Path) -> list[str]:
 
 
 @contextmanager
-def _scene() -> Iterator[tuple[FakeApi, Profile, Path, pytest.MonkeyPatch]]:
+def _place() -> Iterator[tuple[Place, Profile]]:
     api = FakeApi()
     try:
         with (
             tempfile.TemporaryDirectory() as folder, target.impatient(),
-            pytest.MonkeyPatch.context() as patch,
+            pytest.MonkeyPatch.context() as patch, ExitStack() as ends,
         ):  # fmt: skip
             profile = load_profile(scene.write_profile(api, Path(folder)))
-            yield api, profile, Path(folder), patch
+            yield Place(api, patch, Path(folder), ends), profile
     finally:
         api.close()

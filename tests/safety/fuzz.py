@@ -26,6 +26,8 @@ from acpchaos.target.lock import Lock
 from acpchaos.target.profile import Profile, load_profile
 from safety import target
 from safety.crash_points import RUN
+from safety.rows import Tell
+from safety.rows import silent as quiet
 
 NS = f"/api/v1/namespaces/{scene.NAMESPACE}"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{scene.NAMESPACE}/leases"
@@ -46,16 +48,22 @@ NUMBER = st.one_of(
 class Fuzzed:
     """What all examples came to."""
 
+    tell: Tell = quiet
     examples: int = 0
     refused: int = 0
     outside: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)  # refusals that do not say why
 
+    def another(self) -> None:
+        """One more example."""
+        self.examples += 1
+        self.tell(self.examples)
 
-def run(selectors: int, targets: int) -> Fuzzed:
+
+def run(selectors: int, targets: int, tell: Tell = quiet) -> Fuzzed:
     """So many selectors; a tenth as many profiles without a cluster, and `targets` each of targets
     and experiment arguments on the fake API server."""
-    seen = Fuzzed()
+    seen = Fuzzed(tell)
     _examples(selectors, _selector(seen), st.one_of(TEXT, st.lists(TERM, max_size=4).map(",".join)))
     api = FakeApi()
     try:
@@ -85,7 +93,7 @@ def _refusal(seen: Fuzzed, error: AcpchaosError) -> None:
 
 def _selector(seen: Fuzzed) -> Callable[[str], None]:
     def check(selector: str) -> None:
-        seen.examples += 1
+        seen.another()
         try:
             guard.require_selector(selector)
         except GuardRefused as error:
@@ -123,7 +131,7 @@ def _profile_file(seen: Fuzzed, folder: Path) -> Callable[[dict[str, dict[str, A
     """A file is read or refused, never half of each; one without pins never passes the guard."""
 
     def check(content: dict[str, dict[str, Any]]) -> None:
-        seen.examples += 1
+        seen.another()
         path = folder / "fuzzed.toml"
         lines = ["[service]", 'base_url = "https://a"']
         for section, keys in content.items():
@@ -172,7 +180,7 @@ def _target(seen: Fuzzed, api: FakeApi, folder: Path) -> Callable[[dict[str, Any
     """Pins, opt-in labels and consent at random: changes only where all of them agree."""
 
     def check(given: dict[str, Any]) -> None:
-        seen.examples += 1
+        seen.another()
         target.fresh(api)
         host = api.host if given["host"] == "right" else given["host"]
         profile = load_profile(scene.write_profile(api, folder, uid=given["uid"], host=host))
@@ -219,7 +227,7 @@ def _arguments(seen: Fuzzed, api: FakeApi, folder: Path) -> Callable[[dict[str, 
     """Arguments of an experiment file: pods of the workload that was named, or none."""
 
     def check(arguments: dict[str, Any]) -> None:
-        seen.examples += 1
+        seen.another()
         target.fresh(api)
         profile = load_profile(scene.write_profile(api, folder))
         name = {"acp": r"acp-\d+", "workers": r"acp-workers-\d+"}.get(arguments["workload"])

@@ -1,4 +1,4 @@
-"""R6: SIGKILL at random moments, of the runner, of the reaper beside it, and with the API server
+"""R6: SIGKILL at random moments, of the runner, of the reaper, of both, and with the API server
 away; the reaper, as its Job would start it again, must leave nothing behind in time."""
 
 import multiprocessing
@@ -27,12 +27,13 @@ from acpchaos.target.lock import Lock
 from acpchaos.target.profile import load_profile
 from safety import reaping, target
 from safety.crash_points import FAULTS, RUN
+from safety.rows import Tell, silent
 
 TTL_S = 1
 HOLD_S = 1.0  # how long a fault lasts, so that most kills find it live
 GRACE_S = 1.0  # over the Lease's time, until everything recorded is back
 OUTAGE_S = 0.7
-VICTIMS = ("runner", "runner and reaper", "runner, while the API server is away")
+VICTIMS = ("runner", "reaper", "runner and reaper", "runner, while the API server is away")
 KILLED_FAULTS = ("zone_drain", "redis_wipe")
 
 
@@ -64,7 +65,7 @@ def live(profile_path: str, home: str, name: str) -> None:
             undo.revert_all()
 
 
-def kill_at_random(count: int, seed: int, workers: int = 2) -> Kills:
+def kill_at_random(count: int, seed: int, workers: int = 2, tell: Tell = silent) -> Kills:
     """`count` kills; each worker has a server of its own, since most of it is waiting."""
     fork = multiprocessing.get_context("forkserver")
     fork.set_forkserver_preload(["safety.kills"])
@@ -77,6 +78,7 @@ def kill_at_random(count: int, seed: int, workers: int = 2) -> Kills:
         dice = random.Random(f"{seed}-{number}")
         with tempfile.TemporaryDirectory() as folder:
             _kill(fork, Path(folder), dice, number, kills, lock)
+        tell(kills.done)
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, range(count)))
@@ -97,13 +99,15 @@ def _kill(
     _wait(lambda: any(key[0] == "leases" for key in _keys(api)), 60)
     assert any(key[0] == "leases" for key in _keys(api)), "the runner did not begin"
     reaper = reaping.start(api, RUN)
-    if number % 2:  # a moment of its hold, however slowly it came there; else any moment
+    held = number // len(VICTIMS) % 2 == 0
+    if held:  # a moment of its hold, however slowly it came there; else any moment
         _wait(lambda: any(key[0] == "configmaps" for key in _keys(api)), 60)
-    time.sleep(dice.uniform(0, HOLD_S * (1.0 if number % 2 else 2.0)))  # noqa: TID251
+    time.sleep(dice.uniform(0, HOLD_S * (1.0 if held else 2.0)))  # noqa: TID251
     if "away" in victim:
         api.closing = True
-    runner.kill()  # it may have ended by itself
-    runner.join(10)
+    if "runner" in victim:  # it may have ended by itself
+        runner.kill()
+        runner.join(10)
     if "reaper" in victim:
         reaper.kill()
         reaper.communicate()
@@ -116,13 +120,14 @@ def _kill(
     killed_s = time.monotonic()
     recorded = any(key[0] == "configmaps" for key in _keys(api))
     back_s = _wait(lambda: not target.left_behind(before, target.state(api)), 15) - killed_s
+    runner.join(60)  # one that lives heals by itself
     _, said = reaper.communicate(timeout=30)
     left = target.left_behind(before, target.state(api))
     with lock:
         kills.done += 1
         kills.live += recorded
         label = f"kill {number} of {victim} in {name}"
-        if recorded:
+        if recorded and "runner" in victim:
             kills.late_s.append(back_s)
             kills.labels.append(label)
         kills.left += [f"{label}: {each}" for each in left]
@@ -147,5 +152,5 @@ def _wait(seen: object, most_s: float) -> float:
     """When `seen` was true, or when the time was over."""
     end_s = time.monotonic() + most_s
     while time.monotonic() < end_s and not seen():  # type: ignore[operator]
-        time.sleep(0.02)  # noqa: TID251
+        time.sleep(0.05)  # noqa: TID251  # a look at everything is what a kill costs most
     return time.monotonic()

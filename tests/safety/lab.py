@@ -38,7 +38,7 @@ from acpchaos.target.lock import holder_of
 from acpchaos.target.profile import PROJECT, Profile, load_profile
 from safety import audit, rbac
 from safety.lab_runner import HOLD_S, MADE, TTL_S
-from safety.matrix import Metronome, Row, show
+from safety.rows import Metronome, Row, show
 
 ACCOUNT = ("acpchaos", "acpchaos")  # namespace and name
 EXPERIMENT = PROJECT / "experiments" / "zone-drain.yaml"

@@ -8,11 +8,13 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from acpchaos.faults import node_records
 from acpchaos.record.events import Event
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import Mutations
@@ -94,14 +96,37 @@ def tear(fate: Fate, fd: int, line: bytes) -> None:
 
 @contextmanager
 def mortal_commands() -> Iterator[None]:
-    """Commands in pods are steps, too."""
-    opened = execute._open
+    """Commands in pods are steps, too, and records of nodes on the engine's machine."""
+    opened, kept, forgot = execute._open, node_records.keep, node_records.forget
 
     def dying(cluster: Cluster, namespace: str, pod: str, *more: Any, **words: Any) -> Any:
-        if isinstance(cluster, MortalCluster):
-            cluster.fate.step(f"before a command in {pod}")
+        _step(cluster, f"before a command in {pod}")
         return opened(cluster, namespace, pod, *more, **words)
 
+    def keep(cluster: Cluster, *more: Any, **words: Any) -> Path:
+        _step(cluster, "before a record of a node")
+        path = kept(cluster, *more, **words)
+        _step(cluster, "after a record of a node")
+        return path
+
+    def forget(cluster: Cluster, *more: Any) -> None:
+        _step(cluster, "before a record of a node goes")
+        forgot(cluster, *more)
+
+    def told(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not Killed:  # a thread that died with its process says nothing
+            heard(args)
+
+    heard = threading.excepthook
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", told)
         patch.setattr(execute, "_open", dying)
+        patch.setattr(node_records, "keep", keep)
+        patch.setattr(node_records, "forget", forget)
         yield
+
+
+def _step(cluster: Cluster, what: str) -> None:
+    """A step, where this is the cluster of the process that is to die."""
+    if isinstance(cluster, MortalCluster):
+        cluster.fate.step(what)

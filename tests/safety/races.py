@@ -16,6 +16,7 @@ from acpchaos.record.events import Clock
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import LEASE, Lock
 from acpchaos.target.profile import load_profile
+from safety.rows import Tell, silent
 
 WAYS = ("free", "expired", "released", "late")
 HOLD_S = 0.002
@@ -107,7 +108,7 @@ class Arena:
         return old
 
 
-def play(count: int) -> Races:
+def play(count: int, tell: Tell = silent) -> Races:
     """`count` races, all ways in turn."""
     api = FakeApi()
     try:
@@ -117,6 +118,7 @@ def play(count: int) -> Races:
             arena = Arena(api, [Cluster.from_profile(profile) for _ in range(3)])
             for number in range(count):
                 arena.race(number, WAYS[number % len(WAYS)])
+                tell(number + 1)
             return arena.races
     finally:
         api.close()

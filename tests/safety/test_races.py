@@ -5,7 +5,7 @@ import pytest
 from acpchaos.target.cluster import Object
 from acpchaos.target.lock import Lock
 from safety import races
-from safety.matrix import Metronome
+from safety.rows import Metronome
 
 
 def test_never_two_holders_and_every_refusal_names_one() -> None:
