@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fake_api.server import FakeApi
 from fake_api.shelf import Object
+from fake_api.store import Refused
 from fake_api.stores import Stores
 
 NAMESPACE = "acp-system"
@@ -20,6 +21,15 @@ def labels(name: str) -> dict[str, str]:
     if name == "timescaledb":
         return {"app": name, "cluster-name": name}
     return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": "acp"}
+
+
+def never_emptied(api: FakeApi) -> None:
+    """From here on every eviction is refused, though no budget says so beforehand."""
+
+    def refuse(key: object, options: object) -> None:
+        raise Refused(429, "Cannot evict pod as it would violate the pod's disruption budget.")
+
+    api.store.evict = refuse  # type: ignore[method-assign]
 
 
 def build(api: FakeApi) -> None:

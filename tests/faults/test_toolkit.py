@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 from chaoslib.loader import load_experiment
-from fake_api.scene import NAMESPACE
+from fake_api.scene import NAMESPACE, never_emptied
 from fake_api.server import FakeApi
 
 from acpchaos.errors import TargetLeftDirty
@@ -82,11 +82,6 @@ def test_unhealthy_target_is_never_touched(
     assert not [call for call in api.store.calls if call.startswith("PATCH") and "/nodes/" in call]
 
 
-def slow_drain(api: FakeApi) -> None:
-    with api.store.lock:
-        api.store.get(("poddisruptionbudgets", NAMESPACE, "acp"))["spec"]["maxUnavailable"] = 0
-
-
 def alone(profile_path: Path, run_dir: Path) -> subprocess.Popen[bytes]:
     """`chaos run` typed by hand, with the toolkit's default rollback strategy."""
     environment = os.environ | {
@@ -106,7 +101,7 @@ def alone(profile_path: Path, run_dir: Path) -> subprocess.Popen[bytes]:
 def test_signal_during_a_drain_leaves_no_cordoned_node(
     api: FakeApi, profile_path: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    slow_drain(api)
+    never_emptied(api)
     run_dir = tmp_path / "run-8"
     run_dir.mkdir()
     child = alone(profile_path, run_dir)
@@ -123,7 +118,7 @@ def test_signal_during_a_drain_leaves_no_cordoned_node(
 def test_ctrl_c_at_the_runner_passes_on_and_leaves_no_cordoned_node(
     api: FakeApi, profile_path: Path, tmp_path: Path
 ) -> None:
-    slow_drain(api)
+    never_emptied(api)
     script = (
         "import sys; from pathlib import Path; from acpchaos.faults import toolkit;"
         "from acpchaos.target.profile import load_profile; p = sys.argv[1];"
@@ -228,7 +223,7 @@ def test_killed_child_is_undone_by_its_parent(
     api: FakeApi, profile_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGKILL: no rollback, no handler, no net below; only the record in the cluster is left."""
-    slow_drain(api)
+    never_emptied(api)
     started: list[subprocess.Popen[bytes]] = []
     start = toolkit._start
     monkeypatch.setattr(
@@ -250,7 +245,7 @@ def test_killed_child_is_undone_by_its_parent(
 
 
 def test_stop_and_deadline_end_the_child(api: FakeApi, profile_path: Path, tmp_path: Path) -> None:
-    slow_drain(api)
+    never_emptied(api)
     stop = threading.Event()
     stop.set()
     slow = DRAIN | {"deadline_s": 60.0, "stuck_s": 60.0}

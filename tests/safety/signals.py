@@ -14,7 +14,6 @@ from pathlib import Path
 
 from fake_api import scene
 from fake_api.server import FakeApi
-from fake_api.store import Refused
 
 from acpchaos.faults import toolkit
 from acpchaos.record.mutations import FILE
@@ -85,18 +84,13 @@ WAYS: dict[str, Callable[[subprocess.Popen[bytes]], None]] = {
 }
 
 
-def _refused(key: object, options: object) -> None:
-    """No eviction is allowed once the drain has begun."""
-    raise Refused(429, "Cannot evict pod as it would violate the pod's disruption budget.")
-
-
 def stop(way: str, stuck_s: float = 60.0) -> Stopped:
     """Drain a zone that cannot be emptied, stop the play by `way`, and look until it is over."""
     api = FakeApi()
     try:
         with tempfile.TemporaryDirectory() as folder:
             target.fresh(api)
-            api.store.evict = _refused  # type: ignore[method-assign]
+            scene.never_emptied(api)
             before = target.state(api)
             profile, home = scene.write_profile(api, Path(folder)), Path(folder) / RUN
             runner = subprocess.Popen(

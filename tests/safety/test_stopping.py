@@ -301,9 +301,7 @@ def test_a_stop_that_cannot_be_undone_is_dirty_above_all(
 
 def test_a_real_drain_is_undone_when_the_file_appears(api: FakeApi, tmp_path: Path) -> None:
     profile = load_profile(scene.write_profile(api, tmp_path))
-    with api.store.lock:
-        budget = api.store.get(("poddisruptionbudgets", scene.NAMESPACE, "acp"))
-        budget["spec"]["maxUnavailable"] = 0  # it cannot end by itself
+    scene.never_emptied(api)
     stop, seen = Stop(file=tmp_path / "stop"), list[str]()
 
     def cordoned() -> bool:

@@ -32,9 +32,7 @@ def asked(*flags: str) -> Profile:
 
 @pytest.mark.parametrize("way", ["file", "alarm", "burn"])
 def test_a_flag_ends_a_real_drain_undone(api: FakeApi, tmp_path: Path, way: str) -> None:
-    with api.store.lock:
-        budget = api.store.get(("poddisruptionbudgets", scene.NAMESPACE, "acp"))
-        budget["spec"]["maxUnavailable"] = 0  # it cannot end by itself
+    scene.never_emptied(api)
     events = tmp_path / "events"
     events.mkdir()
     target = ("--chaos-target", str(scene.write_profile(api, tmp_path)))
