@@ -8,6 +8,7 @@ was given last, so that no session but that is needed.
 
 import asyncio
 import contextlib
+import gc
 import os
 import re
 import signal
@@ -337,4 +338,5 @@ async def probe_all(planned: Plan, journal: Journal, stop: asyncio.Event) -> Non
 
 
 if __name__ == "__main__":
+    gc.freeze()  # what was imported stays: to look through it again would put off a probe
     asyncio.run(probe_until_stopped(msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)))
