@@ -95,7 +95,8 @@ def _told(name: str, each: Benchmark, given: argparse.Namespace, aside: Console)
         rows = [Row(name, "broke off", "", "", "not measured", met=False, more=why[:300])]
     took_s = time.monotonic() - begin_s
     for row in rows:
-        aside.print(f"{row.id}  {row.figure} (bar {row.bar}): {row.verdict}, {took_s:.0f} s")
+        said = f"{row.id}  {row.figure} (bar {row.bar}): {row.verdict}, {took_s:.0f} s"
+        aside.print(said, soft_wrap=True, markup=False)
     return rows
 
 
