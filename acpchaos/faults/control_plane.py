@@ -55,6 +55,7 @@ class StaticPodStop(Beneath):
         self.word = f"{self.program}.yaml"
         self.name = f"{component.replace('-', '_')}_stop"  # type: ignore[misc]
         self.everyone: list[Object] = []
+        self.ran: list[tuple[str, str]] = []
 
     def reads(self) -> tuple[Need, ...]:
         if self.component in ("controller-manager", "scheduler"):
@@ -71,6 +72,12 @@ class StaticPodStop(Beneath):
                 f"stop {self.program}", f"it does not run on {', '.join(absent)}",
                 "this fault is for static pods as kubeadm makes them; or it is down already",
             )  # fmt: skip
+        self.ran = [
+            (each.name, program)
+            for each in self.containers.values()
+            for program in PROGRAMS.values()
+            if self._runs(engine, each.name, program)
+        ]
         return names
 
     def choose(self) -> list[Object]:
@@ -90,8 +97,8 @@ class StaticPodStop(Beneath):
         eventually(f"{self.program} to end", ended, EFFECT_S, 0.5, transient=(EngineRefused,))
         return told
 
-    def _runs(self, engine: Engine, container: str) -> bool:
-        return "yes" in engine.inside(container, HERE, self.program)
+    def _runs(self, engine: Engine, container: str, program: str = "") -> bool:
+        return "yes" in engine.inside(container, HERE, program or self.program)
 
     def witness(self) -> Sight:
         return witness_control_plane.stopped(
@@ -99,16 +106,17 @@ class StaticPodStop(Beneath):
         )
 
     def recovered(self) -> dict[str, Any]:
+        """All that ran before runs: controllers end, too, when etcd or the API server is away."""
         engine = Engine(self.cluster)
 
         def runs() -> bool:
-            return all(self._runs(engine, each.name) for each in self.containers.values())
+            return all(self._runs(engine, *each) for each in self.ran)
 
         def answers() -> bool:
             return bool(self.cluster.call("GET", "/readyz", timeout_s=5.0))
 
         away = (EngineRefused, ApiRefused)
-        eventually(f"{self.program} to run", runs, self.recover_s, 0.5, transient=away)
+        eventually("the control plane's programs to run", runs, self.recover_s, 0.5, transient=away)
         eventually("the API server to be ready", answers, self.recover_s, 1.0, transient=away)
         return super().recovered()
 
