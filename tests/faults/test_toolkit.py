@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ from faults.told import cordoned, events, undo_records
 
 EXPERIMENTS = sorted((PROJECT / "experiments").glob("*.yaml"))
 DRAIN: dict[str, Any] = {"zone": "zone-a", "deadline_s": 20.0, "stuck_s": 2.0, "hold_s": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def _heeds_interrupt() -> Iterator[None]:
+    """SIGINT works here even where the shell that began the tests had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def leases(api: FakeApi) -> list[str]:

@@ -194,7 +194,7 @@ def test_load_prober_and_ledger_prove_themselves(tmp_path, method, sender):
             with Journal(tmp_path / "ledger.ndjson") as journal:
                 Ledger(profile, journal, seed=1, each=1).mint()
     made = [e for e in events(tmp_path, "*.ndjson") if isinstance(e, Request)]
-    assert {e.source for e in made} == {"load", "prober"}
+    assert {e.source for e in made} == {"load", "prober", "endpoint"}
     assert not [e for e in made if e.error]
     late = [
         e.value for e in events(tmp_path, "load-*") if isinstance(e, Observation)
