@@ -169,9 +169,10 @@ def _played() -> Iterator[str]:
     yield "| fault | with | the witness saw | in force after | whole again after | seen |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for each in read_played():
+        commit = each.commit[:12] + each.commit[40:]  # and what stands behind the hash
         yield (
             f"| `{each.fault}` | {each.settings} | {each.witness}: {each.saw} | "
-            f"{each.bit_s:g} s | {each.whole_s:g} s | {each.date}, {each.commit} |"
+            f"{each.bit_s:g} s | {each.whole_s:g} s | {each.date}, {commit} |"
         )
 
 
