@@ -17,6 +17,7 @@ from acpchaos.faults.killing import node_zones
 from acpchaos.faults.redis_faults import NOT_A_CLUSTER, whole_cluster
 from acpchaos.faults.session import Session, current
 from acpchaos.faults.sql_faults import SqlStore
+from acpchaos.faults.workloads import address
 from acpchaos.stores import postgres, redis_cluster
 from acpchaos.stores.exec import inside
 from acpchaos.target import guard
@@ -252,7 +253,7 @@ class SqlCut(Cut):
     def end_connections(self) -> int:
         """Sessions that come from pods of ACP, in every member that answers."""
         run = inside(self.cluster, self.session.namespace)
-        addresses = [str(pod.get("status", {}).get("podIP", "")) for pod in self._calling()]
+        addresses = [address(pod) for pod in self._calling()]
         ended = 0
         for pod in self.pods:
             name = pod["metadata"]["name"]
@@ -322,7 +323,7 @@ class RedisCut(Cut):
 
 def _address(pods: Iterable[Object], name: str) -> str:
     found = (pod for pod in pods if pod["metadata"]["name"] == name)
-    return next((str(pod.get("status", {}).get("podIP", "")) for pod in found), "")
+    return next((address(pod) for pod in found), "")
 
 
 _act: Act | None = None

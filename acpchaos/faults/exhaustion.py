@@ -16,6 +16,7 @@ from acpchaos.faults.fault import Act, Fault, Need, Sight, awaited
 from acpchaos.faults.killing import node_zones
 from acpchaos.faults.session import Session, current
 from acpchaos.faults.sql_faults import SqlStore
+from acpchaos.faults.workloads import address
 from acpchaos.stores import postgres
 from acpchaos.stores.exec import inside
 from acpchaos.target import guard
@@ -88,7 +89,7 @@ class Exhausted(Fault):
         table, self.pods = self.store.whole()
         self.leader = postgres.leader(table)
         own = [pod for pod in self.pods if pod["metadata"]["name"] == self.leader]
-        self.address = str(own[0].get("status", {}).get("podIP", "")) if own else ""
+        self.address = address(own[0]) if own else ""
         self.most, reserved, used = self._slots()
         before = self._look()
         if not self.address or before.detail.get("login") != "1":

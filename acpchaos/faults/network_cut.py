@@ -29,6 +29,7 @@ from acpchaos.faults.fault import Act, Need, Sight, awaited
 from acpchaos.faults.node_fault import NodeFault, Scope, played
 from acpchaos.faults.nodes import Beneath
 from acpchaos.faults.session import Session, current
+from acpchaos.faults.workloads import address
 from acpchaos.stores import postgres, redis_cluster
 from acpchaos.stores.exec import inside
 from acpchaos.target import guard
@@ -201,10 +202,10 @@ class PolicyCut(NodeFault):
 
     def _places(self, side: int) -> list[str]:
         return [
-            f"{pod['status']['podIP']}:{port}"
+            f"{address(pod)}:{port}"
             for part, port in STORES.items()
             for pod in self.parts.get(part, ([], []))[side]
-            if pod.get("status", {}).get("podIP")
+            if address(pod)
         ]
 
     def inject(self) -> None:
@@ -235,7 +236,7 @@ class PolicyCut(NodeFault):
             end = redis_cluster.end_clients if part == "redis" else postgres.end_sessions
             container = getattr(profile.workloads, part).container
             for side, pods in enumerate(self.parts.get(part, ()) if known else ()):
-                others = [_address(pod) for sides in every for pod in sides[1 - side]]
+                others = [address(pod) for sides in every for pod in sides[1 - side]]
                 for pod in pods:
                     try:
                         ended += end(run, pod["metadata"]["name"], container, others)
@@ -249,10 +250,6 @@ class PolicyCut(NodeFault):
 
     def witness(self) -> Sight:
         return awaited("the cut", lambda: witness_network.parted(self.ways, self._open()), SEEN_S)
-
-
-def _address(pod: Object) -> str:
-    return str(pod.get("status", {}).get("podIP", ""))
 
 
 def cut(

@@ -31,6 +31,11 @@ def pods_of(cluster: Cluster, workload: Object) -> list[Object]:
     return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
 
 
+def address(pod: Object) -> str:
+    """The pod's IP address; empty while it has none."""
+    return str(pod.get("status", {}).get("podIP", ""))
+
+
 def settled(found: Object) -> bool:
     """The controller has seen the object as it is, and all pods are of it and ready."""
     status, wanted = found.get("status") or {}, found["spec"].get("replicas", 1)
