@@ -1,7 +1,10 @@
 """How tests strike a fault that was spoiled once its targets are frozen, and wait no real time."""
 
+import json
+import time
 from collections.abc import Callable
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,11 +12,26 @@ import pytest
 from acpchaos import wait
 from acpchaos.errors import AcpchaosError
 from acpchaos.faults import fault as fault_module
-from acpchaos.faults import health
+from acpchaos.faults import health, node_records, watchdog
 from acpchaos.faults.fault import Act, Fault
+from acpchaos.faults.session import Session
 from faults.told import witnesses
 
 NEVER = ("not installed", "partial")
+
+
+def overdue(session: Session, patch: pytest.MonkeyPatch) -> Path:
+    """The record of the one watched change, once more, for another watchdog whose time has come; it
+    tries twice and does not sleep between."""
+    [path] = node_records.folder_of(session.cluster).glob("*.json")
+    record = json.loads(path.read_text())
+    record["watched"]["due"] = time.time()
+    other = path.with_name("other.json")
+    other.write_text(json.dumps(record))
+    quick = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda s: None)
+    patch.setattr(watchdog, "time", quick)
+    patch.setattr(watchdog, "TRIES", 2)
+    return other
 
 
 def hasten(patch: pytest.MonkeyPatch, *modules: ModuleType, most_s: float = 8.0) -> None:

@@ -12,7 +12,6 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ from acpchaos.faults.session import Session
 from acpchaos.faults.undo import undo_run
 from acpchaos.target.profile import PROJECT, Extension, load_profile
 from acpchaos.wait import eventually
-from faults.spoiling import spoiled
+from faults.spoiling import overdue, spoiled
 from faults.told import undo_records, witnesses
 
 ZONED = {"worker-a": "zone-a", "worker-b": "zone-b", "worker-c": "zone-c"}
@@ -317,14 +316,7 @@ def test_watchdog_of_this_machine_switches_it_on_at_the_deadline(
     session: Session, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Act(off(session)).strike()
-    [path] = node_records.folder_of(session.cluster).glob("*.json")
-    record = json.loads(path.read_text())
-    record["watched"]["due"] = time.time()  # another dog, whose time has come
-    other = path.with_name("other.json")
-    other.write_text(json.dumps(record))
-    quick = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda s: None)
-    monkeypatch.setattr(watchdog, "time", quick)
-    monkeypatch.setattr(watchdog, "TRIES", 2)
+    other = overdue(session, monkeypatch)
     cloud.set("denied")
     assert watchdog.main(str(other)) == 1 and cloud.off("worker-b")
     cloud.set("denied", on=False)

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,7 +40,7 @@ from acpchaos.faults.undo import undo_run
 from acpchaos.target.profile import Profile, load_profile
 from acpchaos.wait import eventually
 from faults.node_cases import FAULTS, REST, Build
-from faults.spoiling import spoiled
+from faults.spoiling import overdue, spoiled
 from faults.told import cordoned, undo_records, witnesses
 
 
@@ -430,15 +429,8 @@ def test_watchdog_ends_it_alone(
     fault.setup()
     fault.inject()
     assert living.status("worker-b") != "running"
-    [path] = node_records.folder_of(session.cluster).glob("*.json")
-    record = json.loads(path.read_text())
-    record["watched"]["due"] = time.time()  # another dog, whose time has come
-    other = path.with_name("other.json")
-    other.write_text(json.dumps(record))
-    quick = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda s: None)
-    monkeypatch.setattr(watchdog, "time", quick)
+    other = overdue(session, monkeypatch)
     living.spoil(failing=["unpause", "start"])
-    monkeypatch.setattr(watchdog, "TRIES", 2)
     assert watchdog.main(str(other)) == 1
     living.spoil()
     assert watchdog.main(str(other)) == 0

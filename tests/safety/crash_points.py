@@ -2,12 +2,11 @@
 process then undoes the run, and nothing of it is left."""
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from fake_api import scene
 from fake_api.server import FakeApi
 from faults.cases import CASES, allowing_all
@@ -26,7 +25,7 @@ from acpchaos.record.mutations import Mutations, read_chain
 from acpchaos.target import guard
 from acpchaos.target.cluster import Cluster
 from acpchaos.target.lock import Lock
-from acpchaos.target.profile import Profile, load_profile
+from acpchaos.target.profile import Profile
 from safety import target
 from safety.mortal import (
     Fate,
@@ -36,7 +35,7 @@ from safety.mortal import (
     MortalMutations,
     mortal_commands,
 )
-from safety.place import Place, Scene, larger, plain
+from safety.place import Scene, fake_target, larger, plain
 from safety.scenes import SCENES
 
 Make = Callable[[Session], Fault]
@@ -108,7 +107,7 @@ def enumerate_crashes(name: str, every: int = 1, only: str = "") -> Tally:
     and compare with before."""
     tally = Tally()
     make, prepare, begin = CATALOGUE.get(name) or Scene(FAULTS[name], plain)
-    with _place() as (place, profile):
+    with fake_target() as (place, profile):
         api, profile = place.api, begin(profile, place)
         prepare(place)
         whole = die(api, profile, place.folder / "whole", make, None)
@@ -151,17 +150,3 @@ def _broken(home: Path) -> list[str]:
     faults = read_chain(path).faults if path.exists() else []
     torn = [each for each in faults if "torn" in each]
     return [each for each in faults if each not in torn[:1] and "never closed" not in each]
-
-
-@contextmanager
-def _place() -> Iterator[tuple[Place, Profile]]:
-    api = FakeApi()
-    try:
-        with (
-            tempfile.TemporaryDirectory() as folder, target.impatient(),
-            pytest.MonkeyPatch.context() as patch, ExitStack() as ends,
-        ):  # fmt: skip
-            profile = load_profile(scene.write_profile(api, Path(folder)))
-            yield Place(api, patch, Path(folder), ends), profile
-    finally:
-        api.close()

@@ -1,17 +1,19 @@
 """A fault's scene for R7: where it is played, how it is made as new, and what tells of the rest."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from fake_api import scene
 from fake_api.server import FakeApi
 
 from acpchaos.faults.fault import Fault
 from acpchaos.faults.session import Session
-from acpchaos.target.profile import Profile
+from acpchaos.target.profile import Profile, load_profile
 from safety import target
 
 Inside = Callable[[], list[str]]
@@ -57,3 +59,18 @@ def larger(place: Place) -> Inside:
     """Six Redis nodes, Patroni, services of the cluster."""
     target.fresh_and_whole(place.api)
     return nothing
+
+
+@contextmanager
+def fake_target() -> Iterator[tuple[Place, Profile]]:
+    """A fake target of its own with its profile, its waits hurried, until the block ends."""
+    api = FakeApi()
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder, target.impatient(),
+            pytest.MonkeyPatch.context() as patch, ExitStack() as ends,
+        ):  # fmt: skip
+            profile = load_profile(scene.write_profile(api, Path(folder)))
+            yield Place(api, patch, Path(folder), ends), profile
+    finally:
+        api.close()

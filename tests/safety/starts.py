@@ -8,12 +8,11 @@ on a whole target, which must be played: a harness that injects nothing would pr
 import random
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 import yaml
 from fake_api import scene
 from fake_api.scene import NAMESPACE
@@ -29,10 +28,9 @@ from acpchaos.record.events import Clock
 from acpchaos.record.journal import Journal
 from acpchaos.record.mutations import FILE, Mutations, read_chain
 from acpchaos.target.cluster import Cluster
-from acpchaos.target.profile import PROJECT, Profile, load_profile
-from safety import target
+from acpchaos.target.profile import PROJECT, Profile
 from safety.crash_points import CATALOGUE, FAULTS, RUN
-from safety.place import Place, Scene, as_it_is, larger, plain
+from safety.place import Place, Scene, as_it_is, fake_target, larger, plain
 from safety.rows import Tell, silent
 
 WHOLE = "whole"
@@ -227,14 +225,6 @@ def _strike(place: Place, profile: Profile, made: Scene, parts: str, home: Path)
 
 @contextmanager
 def _target() -> Iterator[tuple[Place, Profile]]:
-    api = FakeApi()
-    try:
-        with (
-            tempfile.TemporaryDirectory() as folder, target.impatient(),
-            pytest.MonkeyPatch.context() as patch, ExitStack() as ends,
-        ):  # fmt: skip
-            patch.setattr(room, "BUDGETS_S", 0.3)
-            profile = load_profile(scene.write_profile(api, Path(folder)))
-            yield Place(api, patch, Path(folder), ends), profile
-    finally:
-        api.close()
+    with fake_target() as (place, profile):
+        place.patch.setattr(room, "BUDGETS_S", 0.3)
+        yield place, profile
